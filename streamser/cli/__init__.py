@@ -1,0 +1,1 @@
+"""The command `streamser`: one file a verb, each with `add_arguments(parser)` and `run(args) -> int`."""

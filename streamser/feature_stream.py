@@ -1,0 +1,191 @@
+"""The running features of one stream, step by step of the audio clock, up to what the fusion sees.
+
+Training runs this very class over its clips, so that there is one numeric path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamser.audio.ring import AudioRing
+from streamser.clock import SAMPLE_RATE, to_samples
+from streamser.features.pitch import PitchTracker
+from streamser.features.quantised_f0 import F0Quantiser
+from streamser.features.spectral import SpectralEncoder
+from streamser.features.text import WIDTH as TEXT_WIDTH
+from streamser.features.text import TextEncoder, TextFeatures
+from streamser.features.voice_activity import FRAME as VOICE_FRAME
+from streamser.features.voice_activity import VoiceActivityDetector
+from streamser.features.whisper import FRAME as WHISPER_FRAME
+from streamser.features.whisper import Encoding, Whisper
+from streamser.fusion_input import PITCH_HOP, WHISPER_LAYERS, WHISPER_POOL, FusionInput
+from streamser.packs.manifest import Pack
+from streamser.packs.whisper import resolve_whisper
+from streamser.segmenter import Segmenter, Utterance
+
+SPEECH_MARGIN = to_samples(0.1)  # nodes that near to speech are kept
+HISTORY = 16.0  # seconds of audio kept: more than the longest stretch that the transcript leaves open
+MIN_SPEECH_FRAMES = 2  # voice frames in a step that make it speech
+_PITCH_FRAME = 160
+_COLUMN = 2560
+
+
+@dataclass(frozen=True)
+class Features:
+    """The shared networks. Without state, used by many streams and threads at once."""
+
+    voice_activity: VoiceActivityDetector
+    whisper: Whisper
+    pitch: PitchTracker
+    spectral: SpectralEncoder
+    text: TextEncoder
+    quantiser: F0Quantiser
+
+    @classmethod
+    def load(cls, pack: Pack, accelerator: str = "auto") -> Features:
+        """Open every network of a pack; Whisper is joined into the user's cache first where that has not been done."""
+        return cls(
+            voice_activity=VoiceActivityDetector.load(),
+            whisper=Whisper(resolve_whisper(pack.whisper, pack.file("whisper_encoder")), accelerator),
+            pitch=PitchTracker.load(pack.file("pitch"), accelerator),
+            spectral=SpectralEncoder.load(pack.file("spectral"), accelerator),
+            text=TextEncoder.load(pack.folder, accelerator),
+            quantiser=F0Quantiser(),
+        )
+
+
+class FeatureStream:
+    """State of one stream: the clock, the last seconds of audio, and every network's state.
+
+    `advance` takes exactly one step of audio; the events' independence of how audio was split rests on that.
+    """
+
+    def __init__(self, features: Features, step: int, window: int) -> None:
+        """step, window: samples at 16 kHz; both multiples of 320."""
+        self.features = features
+        self.step = step
+        self.window = window
+        self.now = 0
+        self.ring = AudioRing(max(window, to_samples(HISTORY)) + step)
+        self.segmenter = Segmenter(history=window, grid=step)
+        self.utterance: Utterance | None = None  # the open one, or the last
+        self._onset = False  # whether it began with the last step: every utterance is judged at least once
+        self._start_networks(0)
+
+    def _start_networks(self, origin: int) -> None:
+        self._origin = origin
+        self._voice = self.features.voice_activity.stream()
+        self._pitch = self.features.pitch.stream()
+        self._spectral = self.features.spectral.stream()
+        self._f0 = np.zeros(0, np.float32)  # from frame `_f0_first` on, 10 ms each
+        self._f0_first = 0
+        self._columns = np.zeros((0, self.features.spectral.width), np.float32)  # from column `_column_first` on, 160 ms each
+        self._column_first = 0
+
+    def advance(self, block: np.ndarray) -> list[Utterance]:
+        """Hear one step, float32 [step]; returns the utterances that ended within it."""
+        if len(block) != self.step:
+            raise ValueError(f"a block of {len(block)} samples where a step of {self.step} is due")
+        self.ring.write(block)
+        self.now += self.step
+        self.segmenter.feed(self._voice.feed(block))
+        self._f0 = np.concatenate([self._f0, self._pitch.feed(block).f0_hz])
+        self._columns = np.concatenate([self._columns, self._spectral.feed(block)])
+        self._forget()
+        closed = self.segmenter.take_closed()
+        before = self.utterance
+        self.utterance = self.segmenter.utterance or (closed[-1] if closed else before)
+        self._onset = self.utterance is not before
+        return closed
+
+    def close(self, end: int) -> list[Utterance]:
+        """End the open utterance, if any, where the audio ends or breaks off."""
+        self.segmenter.close(end)
+        return self.segmenter.take_closed()
+
+    def jump(self, now: int) -> None:
+        """Go on at a later step of the clock after lost audio, with nothing heard before it; `close` comes first."""
+        self.now = now
+        self.ring.jump(now)
+        self.segmenter.jump(now)
+        self._start_networks(now)
+
+    def in_speech(self) -> bool:
+        """Whether the last step holds speech of an utterance."""
+        frames = self.segmenter.speech_frames(self.now - self.step, self.now)
+        current = self.utterance is not None and (self.utterance.end is None or self.utterance.end > self.now - self.step)
+        return self._onset or (current and int(frames.sum()) >= MIN_SPEECH_FRAMES)
+
+    def window_start(self) -> int:
+        """Where the window of the current step begins: at the utterance's anchor, at most `window` back."""
+        assert self.utterance is not None
+        return max(self.utterance.anchor, self.now - self.window)
+
+    def encode_window(self) -> Encoding:
+        """Whisper's encoding of the current window."""
+        return self.features.whisper.encode(self.ring.read(self.window_start(), self.now))
+
+    def pitch_hz(self) -> float | None:
+        """The median F0 in Hz of the last step's voiced frames; None without any."""
+        times = self._origin + _PITCH_FRAME * (self._f0_first + np.arange(len(self._f0)))
+        recent = self._f0[(times >= self.now - self.step) & (self._f0 > 0)]
+        return round(float(np.median(recent)), 1) if len(recent) else None
+
+    def fusion_input(
+        self, text: TextFeatures | None = None, text_time: int = 0, encoding: Encoding | None = None
+    ) -> FusionInput | None:
+        """The nodes of the current window; None when the last step holds no speech.
+
+        Args:
+            text: features of what was said in this utterance so far.
+            text_time: sample index up to which that text was heard.
+            encoding: of the current window, if it has been computed already.
+        """
+        if not self.in_speech():
+            return None
+        start = self.window_start()
+        encoding = encoding or self.encode_window()
+        whisper, whisper_times = self._whisper_nodes(encoding, start)
+        f0_times = self._origin + _PITCH_FRAME * (self._f0_first + np.arange(len(self._f0)))
+        pitch_kept = self._kept(f0_times, start) & ((f0_times - self._origin) % PITCH_HOP == 0)
+        column_times = self._origin + _COLUMN * (self._column_first + np.arange(len(self._columns))) + _COLUMN // 2
+        columns_kept = self._kept(column_times, start)
+        tokens = text.tokens if text is not None else np.zeros((0, TEXT_WIDTH), np.float32)
+        heard = self.segmenter.speech_frames(start, self.now).sum() * VOICE_FRAME / SAMPLE_RATE
+        return FusionInput(
+            whisper=whisper,
+            whisper_age=self._ages(whisper_times),
+            pitch=self.features.quantiser.encode(self._f0[pitch_kept]),
+            pitch_age=self._ages(f0_times[pitch_kept]),
+            spectral=self._columns[columns_kept],
+            spectral_age=self._ages(column_times[columns_kept]),
+            text=tokens,
+            text_age=np.full(len(tokens), (self.now - text_time) / SAMPLE_RATE, np.float32),
+            heard=float(heard),
+        )
+
+    def _whisper_nodes(self, encoding: Encoding, start: int) -> tuple[np.ndarray, np.ndarray]:
+        layers = encoding.layers
+        assert len(layers) == WHISPER_LAYERS
+        count, extra = divmod(layers.shape[1], WHISPER_POOL)
+        pooled = layers[:, extra:].reshape(len(layers), count, WHISPER_POOL, -1).mean(axis=2).transpose(1, 0, 2)
+        times = start + WHISPER_FRAME * (extra + WHISPER_POOL * np.arange(count) + WHISPER_POOL // 2)
+        kept = self._kept(times, start)
+        return pooled[kept], times[kept]
+
+    def _kept(self, times: np.ndarray, start: int) -> np.ndarray:
+        return (times >= start) & self.segmenter.speech_mask(times, SPEECH_MARGIN)
+
+    def _ages(self, times: np.ndarray) -> np.ndarray:
+        return ((self.now - times) / SAMPLE_RATE).astype(np.float32)
+
+    def _forget(self) -> None:
+        oldest = self.now - self.window - self._origin
+        surplus = oldest // _PITCH_FRAME - self._f0_first
+        if surplus > 0:
+            self._f0, self._f0_first = self._f0[surplus:], self._f0_first + surplus
+        surplus = oldest // _COLUMN - self._column_first
+        if surplus > 0:
+            self._columns, self._column_first = self._columns[surplus:], self._column_first + surplus

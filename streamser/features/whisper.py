@@ -1,0 +1,176 @@
+"""Whisper: one encoder graph for the emotion's middle layers and the transcript, and faster-whisper's decoder on its last layer.
+
+The encoder hears a short context; the decoder loops on such a short one, so what it attends to is filled up to 30 s with the
+encoder's own states of silence (docs/decisions.md 4).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from streamser.clock import SAMPLE_RATE
+from streamser.packs.whisper import GRAPH_FILE
+from streamser.sessions import open_session, resolve_accelerator
+
+HOP = 160  # samples a mel frame
+FRAME = 320  # samples an encoder frame, 50 Hz
+DECODER_FRAMES = 1500  # 30 s
+MAX_TOKENS_PER_SECOND = 8  # fast speech has about 6; a decoder that loops has many more
+SPARE_TOKENS = 8
+MAX_NO_SPEECH = 0.6
+LOOP_PENALTY = 1.3  # stops nearly every loop, at the price of a word here and there
+_SILENCE_FILE = "silence.npy"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Encoder outputs at 50 Hz: layers float32 [K + 1, T, width], the chosen middle layers and then the last."""
+
+    layers: np.ndarray
+
+    @property
+    def last(self) -> np.ndarray:
+        return self.layers[-1]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as the decoder writes it, with the space before it where the language has spaces; times in seconds."""
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What the decoder made of a stretch of audio; the words' times count from its start."""
+
+    words: tuple[Word, ...]
+    language: str
+    language_log_probabilities: dict[str, float]
+
+
+class Whisper:
+    """The shared networks; without state, safe to call from several threads."""
+
+    def __init__(self, folder: Path, accelerator: str = "cpu") -> None:
+        """Load from a folder made by `streamser.packs.whisper.resolve_whisper`."""
+        from faster_whisper import WhisperModel
+
+        self.session: onnxruntime.InferenceSession = open_session(folder / GRAPH_FILE, accelerator)
+        self._outputs = [output.name for output in self.session.get_outputs()]
+        device = _decoder_device(accelerator)
+        self._model = WhisperModel(
+            str(folder),
+            device=device,
+            compute_type="int8" if device == "cpu" else "float16",
+            cpu_threads=1,
+            local_files_only=True,
+        )
+        self._silence = self._silent_states(folder)
+
+    def _silent_states(self, folder: Path) -> np.ndarray:
+        """The last layer on 30 s of silence, float32 [1500, width]: computed once (about a second) and kept beside the weights."""
+        path = folder / _SILENCE_FILE
+        with contextlib.suppress(OSError, ValueError):
+            return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        states = self.encode(np.zeros(DECODER_FRAMES * FRAME, np.float32)).last
+        with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            np.save(file, states)
+            Path(file.name).replace(path)
+        return states
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The codes that `language` may have."""
+        return frozenset(self._model.supported_languages)
+
+    def encode(self, samples: np.ndarray) -> Encoding:
+        """Encode float32 [n] at 16 kHz, n a multiple of 320, at most 30 s."""
+        mel = self._model.feature_extractor(samples, padding=HOP)[:, : len(samples) // HOP]
+        outputs = self.session.run(self._outputs, {"mel": np.ascontiguousarray(mel[None], np.float32)})
+        return Encoding(np.concatenate(outputs))
+
+    def decode(self, encoding: Encoding, language: str | None, prior: dict[str, float], least_log_probability: float) -> Hypothesis:
+        """Greedy transcript of an encoding, its words aligned in time.
+
+        Args:
+            encoding: of one stretch of speech.
+            language: a code, or None to detect it.
+            prior: log probabilities by language summed over the stream so far, added to the detection's.
+            least_log_probability: a mean below it, where Whisper also thinks that nobody speaks, gives no words.
+        """
+        from faster_whisper.tokenizer import Tokenizer
+
+        model = self._model
+        states = _storage(np.concatenate([encoding.last, self._silence[len(encoding.last) :]]))
+        log_probabilities: dict[str, float] = {}
+        if language is None:
+            log_probabilities = self._detect(states)
+            language = max(log_probabilities, key=lambda code: log_probabilities[code] + prior.get(code, 0.0))
+        tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
+        tokens = self._generate(tokenizer, states, len(encoding.last) * FRAME / SAMPLE_RATE, least_log_probability)
+        words = self._align(tokenizer, tokens, states, len(encoding.last)) if tokens else ()
+        return Hypothesis(words, language, log_probabilities)
+
+    def _generate(self, tokenizer: Any, states: object, seconds: float, least: float) -> list[int]:
+        """The tokens of a transcript; empty where the decoder doubts that there is speech, or loops whatever one does."""
+        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        limit = SPARE_TOKENS + round(MAX_TOKENS_PER_SECOND * seconds)
+        for penalty in (1.0, LOOP_PENALTY):
+            result = self._model.model.generate(
+                states,
+                [prompt],
+                beam_size=1,
+                repetition_penalty=penalty,
+                max_length=len(prompt) + limit,
+                return_scores=True,
+                return_no_speech_prob=True,
+            )[0]
+            if result.no_speech_prob > MAX_NO_SPEECH and result.scores[0] < least:
+                return []
+            tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+            if len(tokens) < limit:  # a decoder that lost its place repeats itself until it is stopped
+                return tokens
+        return []
+
+    def _detect(self, states: object) -> dict[str, float]:
+        found = self._model.model.detect_language(states)[0]
+        return {token.strip("<|>"): float(np.log(max(probability, 1e-10))) for token, probability in found}
+
+    def _align(self, tokenizer: Any, tokens: list[int], states: object, frames: int) -> tuple[Word, ...]:
+        words: list[Word] = []
+        for found in self._model.find_alignment(tokenizer, [tokens], states, 2 * frames)[0]:
+            word = Word(found["word"], float(found["start"]), float(found["end"]), float(found["probability"]))
+            if words and not any(map(str.isalnum, word.text)):  # punctuation belongs to the word before
+                words[-1] = replace(words[-1], text=words[-1].text + word.text)
+            elif word.text.strip():
+                words.append(word)
+        return tuple(words)
+
+
+def _storage(states: np.ndarray) -> object:
+    import ctranslate2
+
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(states[None], np.float32))
+
+
+def _decoder_device(accelerator: str) -> str:
+    """CTranslate2 needs cuBLAS 12 of its own: with `auto`, where that is missing, the decoder stays on the CPU."""
+    import ctranslate2
+
+    if resolve_accelerator(accelerator) == "cuda" and ctranslate2.get_cuda_device_count() > 0:
+        from streamser.cuda_libraries import missing_decoder_libraries
+
+        if not missing_decoder_libraries():
+            return "cuda"
+    return "cpu"

@@ -1,0 +1,48 @@
+"""What the fusion sees at one step: sets of nodes, one set a modality, each node with its age (seconds before now).
+
+Training and runtime build it with the same code, so that training sees exactly what runs live. Nodes outside speech are
+left out; MDAT has no positions, so leaving a node out equals masking it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WHISPER_POOL = 4  # frames of 20 ms a node: 12.5 Hz
+WHISPER_LAYERS = 3  # layers 2, 4 and the last
+PITCH_HOP = 320  # samples a pitch node, 20 ms
+MODALITIES = ("whisper", "pitch", "spectral", "text")
+
+
+@dataclass(frozen=True)
+class FusionInput:
+    """The nodes of one window.
+
+    whisper: float32 [n, layers, width], means over 80 ms. pitch: int64 [n], quantised F0 every 20 ms.
+    spectral: float32 [n, 192], one a 160 ms column. text: float32 [n, 384], one a token. Each `*_age`: float32 [n], seconds.
+    Any set may be empty. heard: seconds of speech in the window.
+    """
+
+    whisper: np.ndarray
+    whisper_age: np.ndarray
+    pitch: np.ndarray
+    pitch_age: np.ndarray
+    spectral: np.ndarray
+    spectral_age: np.ndarray
+    text: np.ndarray
+    text_age: np.ndarray
+    heard: float
+
+    def as_batch(self) -> dict[str, np.ndarray]:
+        """The inputs of the fusion graph for a batch of one; an empty set becomes one masked node."""
+        batch: dict[str, np.ndarray] = {"heard": np.array([[self.heard]], np.float32)}
+        for name in MODALITIES:
+            nodes, ages = getattr(self, name), getattr(self, f"{name}_age")
+            present = len(nodes) > 0
+            if not present:
+                nodes, ages = np.zeros((1, *nodes.shape[1:]), nodes.dtype), np.zeros(1, np.float32)
+            batch[name], batch[f"{name}_age"] = nodes[None], ages[None].astype(np.float32)
+            batch[f"{name}_mask"] = np.full((1, len(nodes)), present)
+        return batch

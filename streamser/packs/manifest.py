@@ -1,0 +1,120 @@
+"""A pack: a folder with `pack.json`, ONNX files, a tokenizer and a model card. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamser.errors import PackError
+from streamser.packs.whisper import WhisperSpecification, file_sha256
+
+SCHEMA = 1
+MANIFEST_FILE = "pack.json"
+COMPONENTS = ("whisper_encoder", "pitch", "spectral", "text", "tokenizer", "fusion")
+
+
+@dataclass(frozen=True)
+class Component:
+    """One file of a pack."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack's manifest. Times are in seconds; `metrics` and `training` are for people."""
+
+    folder: Path
+    name: str
+    version: str
+    licence: str
+    labels: tuple[str, ...]
+    step: float
+    window: float
+    delay: float
+    transcript_step: float
+    text_lag: float
+    whisper: WhisperSpecification
+    whisper_layers: tuple[int, ...]
+    components: dict[str, Component]
+    members: tuple[str, ...]
+    vote: str
+    uncertain_below: dict[str, float]  # by level, `step` and `utterance`: a confidence below it is `uncertain`
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+
+    def file(self, component: str) -> Path:
+        return self.folder / self.components[component].file
+
+    @property
+    def size(self) -> int:
+        """Bytes of all component files."""
+        return sum(component.size for component in self.components.values())
+
+
+def read_pack(folder: Path, verify: bool = True) -> Pack:
+    """Read a pack and, unless told otherwise, hash every file of it.
+
+    Raises:
+        PackError: no manifest, an unknown schema, a field or a file missing, a wrong size or hash.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise PackError(f"{folder} is not a pack: it has no {MANIFEST_FILE}")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PackError(f"{path} cannot be read: {error}") from error
+    schema = fields.get("schema") if isinstance(fields, dict) else None
+    if schema != SCHEMA:
+        raise PackError(f"{path} has schema {schema!r}; this streamser reads schema {SCHEMA}: use a matching version of either")
+    try:
+        pack = _parse(folder, fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackError(f"{path} is incomplete: {type(error).__name__} at {error}") from error
+    if verify:
+        for component in pack.components.values():
+            _verify(folder, component)
+    return pack
+
+
+def _parse(folder: Path, fields: dict[str, Any]) -> Pack:
+    whisper = fields["whisper"]
+    components = {name: Component(**fields["components"][name]) for name in COMPONENTS}
+    for component in components.values():
+        if Path(component.file).name != component.file:
+            raise ValueError(f"file {component.file!r} outside the pack")
+    return Pack(
+        folder=folder,
+        name=str(fields["name"]),
+        version=str(fields["version"]),
+        licence=str(fields["licence"]),
+        labels=tuple(fields["labels"]),
+        step=float(fields["step"]),
+        window=float(fields["window"]),
+        delay=float(fields["delay"]),
+        transcript_step=float(whisper["transcript_step"]),
+        text_lag=float(whisper["text_lag"]),
+        whisper=WhisperSpecification(whisper["name"], tuple(whisper["wheels"]), whisper["sha256"]),
+        whisper_layers=tuple(whisper["layers"]),
+        components=components,
+        members=tuple(fields["members"]),
+        vote=str(fields["vote"]),
+        uncertain_below={level: float(fields["uncertain_below"][level]) for level in ("step", "utterance")},
+        training=dict(fields["training"]),
+        metrics=dict(fields["metrics"]),
+    )
+
+
+def _verify(folder: Path, component: Component) -> None:
+    path = folder / component.file
+    if not path.is_file():
+        raise PackError(f"the pack {folder} lacks its file {component.file}: copy the pack again or reinstall streamser")
+    if path.stat().st_size != component.size or file_sha256(path) != component.sha256:
+        raise PackError(
+            f"{path} is not the file that pack.json names (wrong size or hash): copy the pack again or reinstall streamser"
+        )

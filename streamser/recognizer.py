@@ -1,0 +1,108 @@
+"""The streaming core: audio in, events out. Networks are loaded once and shared; all state lives in the stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamser.audio.file import open_file
+from streamser.audio.pieces import Channels
+from streamser.clock import SAMPLE_RATE, to_samples
+from streamser.ensemble import Ensemble
+from streamser.errors import UsageError
+from streamser.events import Event
+from streamser.feature_stream import Features
+from streamser.packs.manifest import Pack
+from streamser.packs.resolve import find_pack
+from streamser.recording import recognize_source
+from streamser.stream import Stream, StreamSettings
+
+GRID = 320  # samples: step and window are multiples of it, so that every network's frames fit
+MAX_WINDOW = 8.0  # seconds, the longest that training has seen
+
+
+class Recognizer:
+    """The shared, stateless part: a pack's networks. Safe to use from several threads."""
+
+    def __init__(self, pack: Pack, features: Features, ensemble: Ensemble) -> None:
+        self.pack = pack
+        self.features = features
+        self.ensemble = ensemble
+        self.pool = ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="transcript")
+
+    @classmethod
+    def load(cls, pack: str | Path = "default", accelerator: str = "auto") -> Recognizer:
+        """Load a pack by name or folder onto `auto`, `cpu` or `cuda`.
+
+        Raises:
+            PackError: the pack is missing or damaged.
+            AcceleratorError: CUDA was asked for and is not to be had.
+        """
+        found = find_pack(pack)
+        return cls(found, Features.load(found, accelerator), Ensemble.load(found, accelerator))
+
+    def settings(
+        self,
+        step: float | None = None,
+        window: float | None = None,
+        delay: float | None = None,
+        language: str = "auto",
+        transcript: bool = True,
+        words: bool = False,
+        labels: tuple[str, ...] | None = None,
+    ) -> StreamSettings:
+        """Check the options of a stream; None takes the pack's value. Times in seconds.
+
+        Raises:
+            UsageError: times that do not fit each other, an unknown language or label.
+        """
+        step, window, delay = (
+            given if given is not None else default
+            for given, default in ((step, self.pack.step), (window, self.pack.window), (delay, self.pack.delay))
+        )
+        for name, value in (("step", step), ("window", window)):
+            if not np.isfinite(value) or value <= 0 or abs(value * SAMPLE_RATE / GRID - round(value * SAMPLE_RATE / GRID)) > 1e-6:
+                raise UsageError(f"--{name} {value} is not a positive multiple of 0.02 seconds")
+        if not step <= delay <= window:
+            raise UsageError(f"step {step} <= delay {delay} <= window {window} does not hold: choose them in that order")
+        if step < 0.1 or window > MAX_WINDOW:
+            raise UsageError(f"--step must be at least 0.1 and --window at most {MAX_WINDOW:g} seconds, not {step} and {window}")
+        if language != "auto" and language not in self.features.whisper.languages:
+            raise UsageError(f"language {language!r} is not known: use auto or a code such as en, de, pl")
+        subset = self.ensemble.subset(labels or self.ensemble.labels)
+        code = None if language == "auto" else language
+        step_samples = to_samples(step)
+        return StreamSettings(
+            step=step_samples,
+            window=to_samples(window),
+            delay=to_samples(delay),
+            transcript_step=_whole_steps(self.pack.transcript_step, step_samples),
+            text_lag=_whole_steps(self.pack.text_lag, step_samples),
+            language=code,
+            transcript=transcript,
+            words=words,
+            subset=subset,
+        )
+
+    def stream(self, source: str = "stream", channel: int = 0, **options: Any) -> Stream:
+        """Open a stream; `options` as in `settings`."""
+        return Stream(self.features, self.ensemble, self.pool, self.settings(**options), source, channel)
+
+    def recognize(self, path: str | Path, channels: Channels = "mix", **options: Any) -> Iterator[Event]:
+        """Recognise a recording of any length, event by event; `channels` is `mix` or `split`, other options as in `settings`.
+
+        Raises:
+            AudioError: it cannot be read, or breaks off; what was heard before has been yielded by then.
+        """
+        source = open_file(path, channels)
+        return recognize_source(source, [self.stream(source.name, channel, **options) for channel in range(source.channels)])
+
+
+def _whole_steps(seconds: float, step: int) -> int:
+    """A time in samples, rounded up to whole steps."""
+    return -(-to_samples(seconds) // step) * step

@@ -1,0 +1,19 @@
+"""JSON Lines: every event, one a line, as docs/events.md describes it."""
+
+from __future__ import annotations
+
+from streamser.events import Event
+from streamser.sinks.output import Output
+
+
+class JsonLines:
+    """A sink."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def write(self, event: Event) -> None:
+        self._output.write_line(event.to_json())
+
+    def close(self) -> None:
+        self._output.close()

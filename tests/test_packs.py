@@ -1,0 +1,150 @@
+"""Packs: reading, hashing, resolving; Whisper's files joined, checked and equal to CTranslate2's encoder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamser.errors import PackError
+from streamser.packs.manifest import COMPONENTS, read_pack
+from streamser.packs.resolve import INSTALLED, find_pack
+from streamser.packs.whisper import GRAPH_FILE, resolve_whisper
+from streamser.packs.whisper_weights import WEIGHTS_FILE, read_variables
+from streamser.sessions import open_session
+
+LIMIT = 40_000_000
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[Path]:
+    yield Path(shutil.copytree(INSTALLED / "default", tmp_path / "copy"))
+
+
+def change(folder: Path, **fields: object) -> None:
+    path = folder / "pack.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_the_default_pack_is_whole_and_small() -> None:
+    pack = find_pack("default")
+    assert set(pack.components) == set(COMPONENTS)
+    assert pack.size <= LIMIT
+    assert pack.licence == "CC BY-NC-SA 4.0"
+    assert (pack.folder / "MODEL_CARD.md").is_file()
+
+
+def test_a_pack_is_found_by_folder(copy: Path) -> None:
+    assert find_pack(copy).folder == copy
+
+
+def test_an_unknown_pack_names_the_known_ones() -> None:
+    with pytest.raises(PackError, match=r"no pack 'nonesuch'.*default"):
+        find_pack("nonesuch")
+
+
+def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"is not a pack: it has no pack\.json"):
+        find_pack(tmp_path)
+
+
+def test_an_altered_file(copy: Path) -> None:
+    path = copy / "fusion.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(PackError, match=r"fusion\.onnx is not the file that pack\.json names"):
+        read_pack(copy)
+
+
+def test_a_missing_file(copy: Path) -> None:
+    (copy / "pitch.onnx").unlink()
+    with pytest.raises(PackError, match=r"lacks its file pitch\.onnx"):
+        read_pack(copy)
+
+
+def test_another_schema(copy: Path) -> None:
+    change(copy, schema=99)
+    with pytest.raises(PackError, match="has schema 99; this streamser reads schema 1"):
+        read_pack(copy)
+
+
+def test_a_missing_field(copy: Path) -> None:
+    change(copy, whisper={})
+    with pytest.raises(PackError, match=r"is incomplete: KeyError"):
+        read_pack(copy)
+
+
+def test_no_json(copy: Path) -> None:
+    (copy / "pack.json").write_text("{")
+    with pytest.raises(PackError, match="cannot be read"):
+        read_pack(copy)
+
+
+def test_a_component_cannot_point_outside(copy: Path) -> None:
+    components = json.loads((copy / "pack.json").read_text())["components"]
+    components["pitch"]["file"] = "../pitch.onnx"
+    change(copy, components=components)
+    with pytest.raises(PackError, match="outside the pack"):
+        read_pack(copy)
+
+
+def test_whisper_of_the_wrong_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
+    pack = find_pack("default")
+    with pytest.raises(PackError, match="wrong hash after joining: reinstall"):
+        resolve_whisper(replace(pack.whisper, sha256="0" * 64), pack.file("whisper_encoder"))
+    assert not any((tmp_path / "whisper").iterdir())
+
+
+def test_whisper_without_its_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
+    pack = find_pack("default")
+    with pytest.raises(PackError, match=r"the wheel no-such-wheel.*is not installed: pip install"):
+        resolve_whisper(replace(pack.whisper, wheels=("no_such_wheel",)), pack.file("whisper_encoder"))
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path / "file"))
+    pack = find_pack("default")
+    with pytest.raises(PackError, match="cannot be written"):
+        resolve_whisper(pack.whisper, pack.file("whisper_encoder"))
+
+
+def test_a_damaged_joined_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
+    pack = find_pack("default")
+    folder = resolve_whisper(pack.whisper, pack.file("whisper_encoder"))
+    size = (folder / WEIGHTS_FILE).stat().st_size
+    (folder / WEIGHTS_FILE).write_bytes(b"short")
+    assert resolve_whisper(pack.whisper, pack.file("whisper_encoder")) == folder
+    assert (folder / WEIGHTS_FILE).stat().st_size == size
+
+
+def test_no_whisper_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"\x06\0\0\0\x05\0abcd\0")
+    with pytest.raises(PackError, match="not a Whisper model"):
+        list(read_variables(path, "encoder/"))
+    path.write_bytes(b"\x06\0")
+    with pytest.raises(PackError, match="cut short"):
+        list(read_variables(path, "encoder/"))
+
+
+def test_the_encoder_equals_ctranslate2s() -> None:
+    import ctranslate2
+
+    pack = find_pack("default")
+    folder = resolve_whisper(pack.whisper, pack.file("whisper_encoder"))
+    mel = np.random.default_rng(0).normal(0, 0.5, (1, 80, 200)).astype(np.float32)
+    session = open_session(folder / GRAPH_FILE)
+    model = ctranslate2.models.Whisper(str(folder), compute_type="float32", intra_threads=1)
+    ours = session.run(["last"], {"mel": mel})[0]
+    theirs = np.array(model.encode(ctranslate2.StorageView.from_array(mel), to_cpu=True))
+    assert np.abs(ours - theirs).max() < 2e-4 * np.abs(theirs).max()

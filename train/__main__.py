@@ -1,0 +1,31 @@
+"""`python -m train VERB`: one module a verb, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+VERBS = {
+    "splits": "train.splits",
+    "pitch": "train.pitch.train",
+    "spectral": "train.spectral.train",
+    "text": "train.text.train",
+    "features": "train.features",
+    "fusion": "train.fusion.train",
+    "evaluate": "train.evaluate",
+}
+
+
+def main() -> int:
+    if len(sys.argv) < 2 or sys.argv[1] not in VERBS:
+        print(f"usage: python -m train {{{','.join(VERBS)}}} [options]", file=sys.stderr)
+        return 2
+    module = importlib.import_module(VERBS[sys.argv[1]])
+    parser = argparse.ArgumentParser(prog=f"python -m train {sys.argv[1]}")
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(sys.argv[2:])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The fusion network (MDAT): from sets of feature nodes to emotion probabilities."""

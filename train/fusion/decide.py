@@ -1,0 +1,47 @@
+"""From the posteriors of steps to the decision about a clip, as the time line decides about an utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamser.timeline import HEARD_CAP
+from train.metrics import UNDECIDED
+
+SHORTEST = 0.05  # seconds: the least that a step counts
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The mean log-posteriors of clips, float32 [clips, 7]; `found` is False where no step held speech."""
+
+    log_posteriors: np.ndarray
+    found: np.ndarray
+
+    def labels(self, allowed: Iterable[int] | None = None) -> np.ndarray:
+        """The label of every clip, int64 [clips], among all or the allowed ones; UNDECIDED where there was no speech."""
+        columns = np.arange(self.log_posteriors.shape[1]) if allowed is None else np.array(sorted(allowed))
+        return np.where(self.found, columns[self.log_posteriors[:, columns].argmax(1)], UNDECIDED)
+
+    def probabilities(self) -> np.ndarray:
+        """The mean log-posteriors, normalised: float32 [clips, 7]."""
+        shares = np.exp(self.log_posteriors - self.log_posteriors.max(1, keepdims=True))
+        return shares / shares.sum(1, keepdims=True)
+
+
+def decide(log_posteriors: np.ndarray, heard: np.ndarray, clip: np.ndarray, clips: int) -> Decisions:
+    """Mean of the steps' log-posteriors, each weighted by the seconds heard, at most 2.
+
+    Args:
+        log_posteriors: float32 [steps, 7].
+        heard: float32 [steps].
+        clip: int64 [steps], which clip a step belongs to.
+        clips: how many clips there are, some perhaps without any step.
+    """
+    weights = np.clip(heard, SHORTEST, HEARD_CAP)
+    sums, totals = np.zeros((clips, log_posteriors.shape[1]), np.float64), np.zeros(clips)
+    np.add.at(sums, clip, log_posteriors * weights[:, None])
+    np.add.at(totals, clip, weights)
+    return Decisions((sums / np.maximum(totals, 1e-6)[:, None]).astype(np.float32), totals > 0)

@@ -1,0 +1,259 @@
+"""MDAT: graph attention per modality, co-attention of sound and words, a transformer layer, attentive pooling, SwiGLU.
+
+After Ferreira et al. 2025 (arXiv 2506.02088) and Zaidi et al. 2023 (arXiv 2306.13804), with what a stream needs on top: padding
+masks everywhere, an age on every node, `heard`, and modalities that may be absent. An absent one contributes exactly nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from streamser.fusion_input import WHISPER_LAYERS
+from train.corpora import LABELS
+
+WHISPER_WIDTH = 512
+SPECTRAL_WIDTH = 192
+TEXT_WIDTH = 384
+STATISTICS = 2 * WHISPER_LAYERS * WHISPER_WIDTH
+TYPICAL_DEVIATION = 0.8  # of a standardised channel within a window
+PITCH_TOKENS = 258  # 0 unvoiced, then the bins of F0Quantiser; one to spare
+PITCH_WIDTH = 32
+MASKED = -1e4  # exp(MASKED) is exactly 0 in float32
+
+
+@dataclass(frozen=True)
+class MemberConfig:
+    """What may differ between the members of an ensemble.
+
+    separate_layers: a projection of its own for each Whisper layer instead of one for their softmax mix.
+    statistics: the mean and deviation of all Whisper layers, projected, as a part of the fused vector.
+    linear: the same statistics also straight to the logits, as a logistic regression has them.
+    """
+
+    width: int = 128
+    heads: int = 4
+    feed_forward: int = 192
+    hidden: int = 96
+    separate_layers: bool = False
+    statistics: bool = True
+    linear: bool = True
+    pitch: bool = True
+    spectral: bool = True
+    dropout: float = 0.3
+
+
+def masked_softmax(scores: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
+    """Softmax over the entries where `mask` is True; zeros where none is."""
+    return torch.softmax(scores.masked_fill(~mask, MASKED), dim) * mask
+
+
+class GraphAttention(nn.Module):
+    """One head of graph attention (Velickovic et al. 2018) on the fully connected graph of the present nodes.
+
+    The score of an edge, LeakyReLU(a . [h_i || h_j]), is computed as LeakyReLU(s_i + t_j): the same number, without the pairs.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Linear(width, width, bias=False)
+        self.receiver = nn.Parameter(torch.randn(width) / math.sqrt(width))
+        self.sender = nn.Parameter(torch.randn(width) / math.sqrt(width))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: float32 [batch, n, width]; mask: bool [batch, n]. Returns the new nodes, same shape."""
+        h = self.weight(x)
+        scores = (h @ self.receiver)[:, :, None] + (h @ self.sender)[:, None, :]
+        return masked_softmax(nn.functional.leaky_relu(scores, 0.2), mask[:, None, :]) @ h
+
+
+class CoAttention(nn.Module):
+    """Each side gains what the other says about its nodes; from an absent side, nothing."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.sound = nn.Linear(width, width, bias=False)
+        self.words = nn.Linear(width, width, bias=False)
+
+    def forward(self, sound: Tensor, sound_mask: Tensor, words: Tensor, words_mask: Tensor) -> tuple[Tensor, Tensor]:
+        affinity = self.sound(sound) @ self.words(words).transpose(1, 2) / math.sqrt(sound.shape[-1])
+        to_sound = masked_softmax(affinity, words_mask[:, None, :]) @ words
+        to_words = masked_softmax(affinity.transpose(1, 2), sound_mask[:, None, :]) @ sound
+        return sound + to_sound, words + to_words
+
+
+class EncoderLayer(nn.Module):
+    """A transformer encoder layer, normalised before each block, written out so that it exports with masks."""
+
+    def __init__(self, config: MemberConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attended = nn.Linear(width, width)
+        self.wide = nn.Linear(width, config.feed_forward)
+        self.narrow = nn.Linear(config.feed_forward, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        batch, count, width = x.shape
+        shape = (batch, count, 3, self.heads, width // self.heads)
+        q, k, v = self.qkv(self.norm1(x)).reshape(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = q @ k.transpose(2, 3) / math.sqrt(width // self.heads)
+        mixed = masked_softmax(scores, mask[:, None, None, :]) @ v
+        x = x + self.dropout(self.attended(mixed.transpose(1, 2).reshape(batch, count, width)))
+        return x + self.dropout(self.narrow(nn.functional.gelu(self.wide(self.norm2(x)))))
+
+
+class ChannelPooling(nn.Module):
+    """Attentive pooling with weights of its own for every channel (masked softmax over the nodes); zero for an empty set."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return (masked_softmax(self.score(x), mask[:, :, None], 1) * x).sum(1)
+
+
+class AgeEmbedding(nn.Module):
+    """How long ago a node was: three shapes of its age in seconds, projected."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(3, width, bias=False)
+
+    def forward(self, age: Tensor) -> Tensor:
+        return self.project(torch.stack([age / 4, torch.exp(-2 * age), torch.exp(-age / 2)], -1))
+
+
+class WhisperNodes(nn.Module):
+    """Whisper's layers, standardised with training statistics, mixed and projected; and their mean and deviation."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: MemberConfig) -> None:
+        super().__init__()
+        self.separate = config.separate_layers
+        self.register_buffer("mean", torch.zeros(WHISPER_LAYERS, WHISPER_WIDTH))
+        self.register_buffer("scale", torch.ones(WHISPER_LAYERS, WHISPER_WIDTH))
+        self.mix = nn.Parameter(torch.zeros(WHISPER_LAYERS))
+        self.project = nn.Linear(WHISPER_WIDTH * (WHISPER_LAYERS if self.separate else 1), config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """x: float32 [batch, n, layers, 512]. Returns nodes [batch, n, width] and statistics [batch, STATISTICS]."""
+        x = ((x - self.mean) / self.scale).clamp(-12, 12)
+        present = mask[:, :, None].to(x.dtype)
+        flat = x.flatten(2)
+        mean = (flat * present).sum(1) / present.sum(1).clamp(min=1)
+        square = (flat * flat * present).sum(1) / present.sum(1).clamp(min=1)
+        deviation = torch.sqrt((square - mean * mean).clamp(min=1e-4)) - TYPICAL_DEVIATION
+        statistics = torch.cat([mean, deviation], -1) * mask.any(1, keepdim=True)
+        if not self.separate:
+            flat = torch.einsum("bnlw,l->bnw", x, torch.softmax(self.mix, 0))
+        return nn.functional.relu(self.project(self.dropout(flat))), statistics
+
+
+class Member(nn.Module):
+    """One network of the ensemble."""
+
+    def __init__(self, config: MemberConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.whisper = WhisperNodes(config)
+        self.whisper_age, self.whisper_graph = AgeEmbedding(width), GraphAttention(width)
+        self.text_project = nn.Sequential(nn.LayerNorm(TEXT_WIDTH), nn.Linear(TEXT_WIDTH, width), nn.ReLU())
+        self.text_age, self.text_graph = AgeEmbedding(width), GraphAttention(width)
+        self.co_attention = CoAttention(width)
+        self.whisper_encoder, self.text_encoder = EncoderLayer(config), EncoderLayer(config)
+        self.whisper_pool, self.text_pool = ChannelPooling(width), ChannelPooling(width)
+        if config.statistics:
+            self.statistics = nn.Linear(STATISTICS, width, bias=False)
+        if config.linear:
+            self.linear = nn.Linear(STATISTICS, len(LABELS), bias=False)
+            nn.init.zeros_(self.linear.weight)
+        parts = 2 + config.statistics + config.pitch + config.spectral
+        if config.pitch:
+            self.pitch_embedding = nn.Embedding(PITCH_TOKENS, PITCH_WIDTH)
+            self.pitch_embedding.weight.data.copy_(smooth_table(PITCH_TOKENS, PITCH_WIDTH))
+            self.pitch_project = nn.Linear(PITCH_WIDTH, width)
+            self.pitch_age, self.pitch_pool = AgeEmbedding(width), ChannelPooling(width)
+        if config.spectral:
+            self.spectral_project = nn.Linear(SPECTRAL_WIDTH, width)
+            self.spectral_age, self.spectral_graph = AgeEmbedding(width), GraphAttention(width)
+            self.spectral_pool = ChannelPooling(width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.gate = nn.Linear(parts * width + 2, config.hidden)
+        self.value = nn.Linear(parts * width + 2, config.hidden)
+        self.classify = nn.Linear(config.hidden, len(LABELS))
+        self.arouse = nn.Linear(config.hidden, 1)
+
+    def fused(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The fused vector [batch, parts * width + 2] (a part a modality, and what was heard), and Whisper's statistics."""
+        drop = self.dropout
+        sound, sound_mask = inputs["whisper"], inputs["whisper_mask"]
+        words, words_mask = inputs["text"], inputs["text_mask"]
+        sound, statistics = self.whisper(sound, sound_mask)
+        sound = drop(sound) + self.whisper_age(inputs["whisper_age"])
+        sound = sound + self.whisper_graph(sound, sound_mask)
+        words = drop(self.text_project(words)) + self.text_age(inputs["text_age"])
+        words = words + self.text_graph(words, words_mask)
+        sound, words = self.co_attention(sound, sound_mask, words, words_mask)
+        sound, words = self.whisper_encoder(sound, sound_mask), self.text_encoder(words, words_mask)
+        parts = [self.whisper_pool(sound, sound_mask), self.text_pool(words, words_mask)]
+        if self.config.statistics:
+            parts.append(nn.functional.relu(self.statistics(drop(statistics))))
+        if self.config.pitch:
+            tones = self.pitch_embedding(inputs["pitch"])
+            tones = nn.functional.relu(self.pitch_project(drop(tones))) + self.pitch_age(inputs["pitch_age"])
+            parts.append(self.pitch_pool(tones, inputs["pitch_mask"]))
+        if self.config.spectral:
+            mask = inputs["spectral_mask"]
+            columns = nn.functional.relu(self.spectral_project(drop(inputs["spectral"])))
+            columns = columns + self.spectral_age(inputs["spectral_age"])
+            columns = columns + self.spectral_graph(columns, mask)
+            parts.append(self.spectral_pool(columns, mask))
+        heard = inputs["heard"]
+        return torch.cat([*(drop(part) for part in parts), heard / 4, torch.exp(-heard)], -1), statistics
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The inputs of `FusionInput.as_batch` as tensors -> logits [batch, 7], arousal logit [batch]."""
+        z, statistics = self.fused(inputs)
+        hidden = self.dropout(nn.functional.silu(self.gate(z)) * self.value(z))
+        logits = self.classify(hidden)
+        if self.config.linear:
+            logits = logits + self.linear(self.dropout(statistics))
+        return logits, self.arouse(hidden)[:, 0]
+
+
+def smooth_table(count: int, width: int) -> Tensor:
+    """A first embedding in which neighbouring bins are alike: sines of several periods; row 0 (unvoiced) stands apart."""
+    position = torch.arange(count)[:, None] / count
+    frequency = torch.exp(torch.linspace(0, math.log(24), width // 2))[None]
+    table = torch.cat([torch.sin(math.pi * position * frequency), torch.cos(math.pi * position * frequency)], 1)
+    table[0] = torch.randn(width)
+    return table
+
+
+class Ensemble(nn.Module):
+    """All members as one graph, each with its temperature."""
+
+    temperatures: Tensor
+
+    def __init__(self, members: list[Member], temperatures: list[float]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("temperatures", torch.tensor(temperatures))
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Calibrated log-probabilities [members, batch, 7] and arousal in 0..1 [members, batch]."""
+        outputs = [member(inputs) for member in self.members]
+        logits = torch.stack([logits for logits, _ in outputs]) / self.temperatures[:, None, None]
+        return torch.log_softmax(logits, -1), torch.sigmoid(torch.stack([arousal for _, arousal in outputs]))

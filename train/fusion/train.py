@@ -1,0 +1,226 @@
+"""`python -m train fusion`: train one member of the ensemble and calibrate it.
+
+Weighted cross-entropy, AdamW, warm-up and cosine; corpora are sampled evenly. The loss is over the labels that a window's
+corpus has, with a small weight on all seven, so that no corpus teaches that an emotion it lacks does not exist. The weights
+used are a running mean of the last steps'; the epoch is chosen by macro-F1 on validation speakers, a mean over corpora.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from streamser.fusion_input import WHISPER_LAYERS
+from train.corpora import LABELS, TRAINING_CORPORA
+from train.features import KEPT_STEPS, Collection
+from train.fusion.calibration import fit_temperature
+from train.fusion.data import (
+    AROUSAL,
+    Batch,
+    Inputs,
+    TrainingSet,
+    build_text_bank,
+    checkpoint_folder,
+    in_order,
+    load_inputs,
+)
+from train.fusion.decide import decide
+from train.fusion.mdat import Member, MemberConfig
+from train.metrics import macro_f1
+
+CONFIGURATIONS = {
+    "whisper": MemberConfig(pitch=False, spectral=False),
+    "mixed": MemberConfig(),
+    "separate": MemberConfig(width=96, separate_layers=True),
+    "narrow": MemberConfig(width=96, feed_forward=128, dropout=0.2),
+    "unspectral": MemberConfig(spectral=False),
+}
+BATCH = 64
+EPOCH = 120  # batches between looks at validation
+LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1e-3, 0.05, 100
+CLIP_NORM = 5.0
+FULL_SOFTMAX = 0.2  # weight of the loss over all seven labels
+AROUSAL_WEIGHT = 0.2
+SMOOTHING = 0.05
+AVERAGING = 0.99  # of the running mean of the weights
+
+
+def as_tensors(batch: Batch) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+def label_mask(weights: dict[str, np.ndarray]) -> Tensor:
+    """bool [corpora, 7]: which labels a corpus has, corpora in alphabetical order."""
+    return torch.from_numpy(np.stack([weights[corpus] > 0 for corpus in sorted(weights)]))
+
+
+def loss_of(outputs: tuple[Tensor, Tensor], labels: Tensor, corpora: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
+    """The training loss. weights: float32 [corpora, 7] by class; mask: bool [corpora, 7]; labels, corpora: int64 [batch]."""
+    logits, arousal = outputs
+    has = mask[corpora]
+    among = torch.log_softmax(logits.masked_fill(~has, -1e4), -1)
+    full = torch.log_softmax(logits, -1)
+    smooth = has / has.sum(1, keepdim=True) * SMOOTHING
+    target = smooth + (1 - SMOOTHING) * nn.functional.one_hot(labels, len(LABELS))
+    class_loss = -(target * (among.masked_fill(~has, 0) + FULL_SOFTMAX * full)).sum(1)
+    weight = weights[corpora, labels]
+    levels = torch.tensor([AROUSAL.get(label, -1.0) for label in LABELS])[labels]
+    known = (levels >= 0).float()
+    arousal_loss = nn.functional.binary_cross_entropy_with_logits(arousal, levels.clamp(min=0), reduction="none") * known
+    return (weight * class_loss).mean() + AROUSAL_WEIGHT * arousal_loss.mean()
+
+
+def standardise(member: Member, parts: list[Inputs]) -> None:
+    """Fold the mean and deviation of the training nodes into the network; every corpus counts the same."""
+    means, squares = [], []
+    for part in parts:
+        nodes = np.asarray(part.arrays["whisper"][:: max(1, len(part.arrays["whisper"]) // 3000)], np.float64)
+        means.append(nodes.mean(0))
+        squares.append((nodes**2).mean(0))
+    mean = np.mean(means, 0)
+    deviation = np.sqrt(np.mean(squares, 0) - mean**2)
+    assert mean.shape[0] == WHISPER_LAYERS
+    member.whisper.mean.copy_(torch.from_numpy(mean))
+    member.whisper.scale.copy_(torch.from_numpy(np.maximum(deviation, 1e-4)))
+
+
+def step_logits(member: Member, inputs: Inputs) -> np.ndarray:
+    """float32 [rows, 7] of a collection as it is, without text."""
+    member.eval()
+    with torch.inference_mode():
+        return torch.cat([member(as_tensors(batch))[0] for batch in in_order(inputs)]).numpy()
+
+
+def validate(member: Member, validation: list[Inputs]) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Macro-F1 of the clips' decisions by corpus, and the logits of all steps."""
+    scores, logits = {}, []
+    for part in validation:
+        logits.append(step_logits(member, part))
+        decisions = decide(logits[-1] - np.logaddexp.reduce(logits[-1], 1)[:, None], part.heard, part.clip, len(part.clip_label))
+        scores[part.collection.corpus] = macro_f1(part.clip_label, decisions.labels())
+    return scores, logits
+
+
+def learning_rate(step: int, steps: int) -> float:
+    warm = min(1.0, (step + 1) / WARM_UP)
+    return LEARNING_RATE * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def round_weights(member: Member) -> None:
+    """To what float16 can hold: that is how the pack stores them (and the graph computes in float32)."""
+    with torch.no_grad():
+        for value in [*member.parameters(), *member.buffers()]:
+            value.copy_(value.half().float())
+
+
+def load_member(path: Path) -> tuple[Member, dict[str, Any]]:
+    """A trained member and what is known of it (`temperature`, `validation`, `name`...)."""
+    saved = torch.load(path, weights_only=True)
+    member = Member(MemberConfig(**saved["config"]))
+    member.load_state_dict(saved["weights"])
+    member.eval()
+    return member, saved
+
+
+def train_member(
+    name: str, config: MemberConfig, data: TrainingSet, validation: list[Inputs], seed: int, epochs: int, resume: bool
+) -> Path:
+    """Train, choose, round, calibrate; returns the checkpoint of the chosen weights."""
+    torch.manual_seed(seed)
+    folder = checkpoint_folder()
+    final, running, log = folder / f"{name}.pt", folder / f"{name}.running.pt", folder / f"{name}.jsonl"
+    member = Member(config)
+    standardise(member, data.parts)
+    mean = torch.optim.swa_utils.AveragedModel(member, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGING))
+    optimiser = torch.optim.AdamW(member.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
+    first, best = 0, -1.0
+    if resume and running.exists():
+        state = torch.load(running, weights_only=True)
+        member.load_state_dict(state["member"])
+        mean.load_state_dict(state["mean"])
+        optimiser.load_state_dict(state["optimiser"])
+        first, best = state["epoch"], state["best"]
+    class_weights = data.class_weights()
+    weights, mask = torch.from_numpy(np.stack([class_weights[corpus] for corpus in data.corpora])), label_mask(class_weights)
+    for epoch in range(first, epochs):
+        began, total = time.monotonic(), 0.0
+        member.train()
+        for number, (batch, labels, corpora) in enumerate(data.batches(BATCH, EPOCH, seed * 1000 + epoch)):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(epoch * EPOCH + number, epochs * EPOCH)
+            loss = loss_of(member(as_tensors(batch)), torch.from_numpy(labels), torch.from_numpy(corpora), weights, mask)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(member.parameters(), CLIP_NORM)
+            optimiser.step()
+            mean.update_parameters(member)
+            total += loss.item()
+        candidate = Member(config)
+        candidate.load_state_dict(mean.module.state_dict())
+        round_weights(candidate)
+        scores, logits = validate(candidate, validation)
+        score = float(np.mean(list(scores.values())))
+        line = {
+            "epoch": epoch,
+            "loss": round(total / EPOCH, 4),
+            "validation": round(score, 4),
+            "seconds": round(time.monotonic() - began),
+        }
+        line |= {corpus: round(value, 3) for corpus, value in scores.items()}
+        print(name, json.dumps(line), flush=True)
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if score > best:
+            best = score
+            temperature = fit_temperature(logits, [part.labels for part in validation])
+            described = {"name": name, "seed": seed, "config": asdict(config), "temperature": temperature, "validation": scores}
+            torch.save({"weights": candidate.state_dict(), **described}, final)
+        state = {"member": member.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict()}
+        torch.save({**state, "epoch": epoch + 1, "best": best}, running)
+    return final
+
+
+def inputs_of(corpora: tuple[str, ...], split: str, numbers: tuple[int, ...], kinds: tuple[str, ...]) -> list[Inputs]:
+    return [load_inputs(Collection(corpus, split, number), kinds) for corpus in corpora for number in numbers]
+
+
+def kinds_of(config: MemberConfig) -> tuple[str, ...]:
+    """The caches that a member needs."""
+    return ("whisper", *(("pitch",) if config.pitch else ()), *(("spectral",) if config.spectral else ()))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--configuration", choices=tuple(CONFIGURATIONS), default="mixed")
+    parser.add_argument("--epochs", type=int, default=14, help=f"of {EPOCH} batches (default: 14)")
+    parser.add_argument("--leave-out", choices=TRAINING_CORPORA, help="train and choose without one corpus")
+    parser.add_argument("--passes", type=int, nargs="+", choices=tuple(KEPT_STEPS), default=list(KEPT_STEPS), help="which streams")
+    parser.add_argument("--resume", action="store_true", help="go on from the last epoch of the same member")
+
+
+def run(args: argparse.Namespace) -> int:
+    torch.set_num_threads(1)
+    config = CONFIGURATIONS[args.configuration]
+    kinds = kinds_of(config)
+    corpora = tuple(corpus for corpus in TRAINING_CORPORA if corpus != args.leave_out)
+    data = TrainingSet(inputs_of(corpora, "train", tuple(args.passes), kinds), build_text_bank())
+    validation = inputs_of(corpora, "validation", (0,), kinds)
+    name = f"{args.configuration}-{args.seed}" + (f"-without-{args.leave_out}" if args.leave_out else "")
+    path = train_member(name, config, data, validation, args.seed, args.epochs, args.resume)
+    _, saved = load_member(path)
+    print(
+        json.dumps(
+            {"member": name, "checkpoint": str(path), "temperature": saved["temperature"], "validation": saved["validation"]}
+        )
+    )
+    return 0

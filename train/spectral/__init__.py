@@ -1,0 +1,1 @@
+"""The spectral encoder: a CED-type transformer that streams, taught by YAMNet."""

@@ -1,0 +1,230 @@
+"""`python -m train spectral`: teach the spectral encoder what YAMNet hears, and what emotion the labelled speakers
+express.
+
+The loss is binary cross-entropy against the teacher's scores, squared error against its standardised embedding,
+class-weighted cross-entropy of the emotion where a window has one, and squared error against what the window's own mels
+did (mean, deviation and step of each band), because the teacher was never asked to keep how a voice moves. AdamW,
+warm-up, constant rate, then a linear decay to zero over the last 30 %: so a run can be lengthened on resuming without
+redoing it. A checkpoint holds everything that a resumed run needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from train.corpora import LABELS, cache_root
+from train.spectral.material import COLUMNS, WINDOW_COLUMNS, WINDOW_HOP, make_material
+from train.spectral.model import SIZES, Student, envelope_statistics
+from train.spectral.teacher import EMBEDDING, SCORES
+
+WARMUP = 200
+DECAY = 0.3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
+    parser.add_argument("--folder", type=Path, default=None, help="checkpoints and log (default: the cache)")
+    parser.add_argument("--material", type=Path, default=None, help="scenes and teacher's answers (default: the cache)")
+    parser.add_argument("--size", choices=sorted(SIZES), default="tiny")
+    parser.add_argument("--scenes", type=int, default=16_000)
+    parser.add_argument("--steps", type=int, default=6_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--emotion-weight", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+
+
+def learning_rate(step: int, steps: int, rate: float) -> float:
+    """Linear warm-up, constant, linear decay over the last `DECAY` of the steps."""
+    return rate * min(1.0, (step + 1) / WARMUP, (steps - step) / (DECAY * steps))
+
+
+def crop(mel: np.ndarray, rng: np.random.Generator, columns: int) -> tuple[np.ndarray, int]:
+    """A random stretch that begins where a window begins: [columns, 16, 64] and the index of its first window."""
+    first = int(rng.integers(0, (COLUMNS - columns) // WINDOW_HOP + 1))
+    return mel[first * WINDOW_HOP : first * WINDOW_HOP + columns].astype(np.float32), first
+
+
+def disturb(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Masks up to 8 bands and up to 16 frames, and colours the spectrum as another microphone would."""
+    columns = mel.shape[0]
+    tilt = np.cumsum(rng.normal(0.0, 0.4, mel.shape[2])).astype(np.float32)
+    mel = np.maximum(mel + (tilt - tilt.mean()), mel.min())
+    flat = mel.reshape(columns * mel.shape[1], -1)
+    fill = float(flat.mean())
+    band, frame = int(rng.integers(0, 9)), int(rng.integers(0, 17))
+    low, begin = int(rng.integers(0, flat.shape[1] - band)), int(rng.integers(0, len(flat) - frame))
+    flat[:, low : low + band] = fill
+    flat[begin : begin + frame] = fill
+    return flat.reshape(mel.shape)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of training scenes alone: mean and deviation of the mel bands and of each target, the scores' rates, class weights."""
+
+    mel: tuple[Tensor, Tensor]
+    embedding: tuple[Tensor, Tensor]
+    envelope: tuple[Tensor, Tensor]
+    scores: Tensor
+    class_weight: Tensor
+
+
+def measure(data: dict[str, np.ndarray]) -> Statistics:
+    """From the first scenes; the labels from all."""
+    mel = torch.from_numpy(data["mel"][:1000].astype(np.float32))
+    embedding = torch.from_numpy(data["embedding"][:1000].astype(np.float32)).flatten(0, 1)
+    envelope = envelope_statistics(mel[:300], WINDOW_COLUMNS, WINDOW_HOP).flatten(0, 1)
+    label = np.asarray(data["label"])
+    counts = np.maximum(1, np.bincount(label[label >= 0], minlength=len(LABELS)))
+    return Statistics(
+        mel=(mel.mean((0, 1, 2)), mel.std((0, 1, 2))),
+        # Many of the teacher's units are nearly always zero: without a least deviation their noise would rule the loss.
+        embedding=(embedding.mean(0), embedding.std(0) + 0.05),
+        envelope=(envelope.mean(0), envelope.std(0)),
+        scores=torch.from_numpy(data["scores"][:1000].astype(np.float32)).mean(dim=(0, 1)).clamp(min=1e-5),
+        class_weight=torch.from_numpy((counts.sum() / (len(LABELS) * counts)).astype(np.float32)),
+    )
+
+
+def loss_terms(student: Student, batch: dict[str, Tensor], known: Statistics) -> tuple[dict[str, Tensor], Tensor]:
+    """The mean loss of each head over windows, and the emotion logits [windows, labels]."""
+    with torch.autocast("cpu", torch.bfloat16):
+        heard = {name: value.float() for name, value in student(batch["mel"], WINDOW_COLUMNS, WINDOW_HOP).items()}
+    embedding = (batch["embedding"] - known.embedding[0]) / known.embedding[1]
+    envelope = envelope_statistics(batch["mel"], WINDOW_COLUMNS, WINDOW_HOP)
+    envelope = (envelope - known.envelope[0]) / known.envelope[1]
+    label, logits = batch["label"].flatten(), heard["emotion"].flatten(0, 1)
+    weight = known.class_weight[label.clamp(min=0)] * (label >= 0)
+    feeling = cross_entropy(logits, label.clamp(min=0), reduction="none", label_smoothing=0.1)
+    losses = {
+        "scores": binary_cross_entropy_with_logits(heard["scores"], batch["scores"]),
+        "embedding": (heard["embedding"] - embedding).square().mean(),
+        "envelope": (heard["envelope"] - envelope).square().mean(),
+        "emotion": (feeling * weight).sum() / weight.sum().clamp(min=1.0),
+    }
+    return losses, logits
+
+
+def gather(data: dict[str, np.ndarray], rows: np.ndarray, rng: np.random.Generator | None, columns: int) -> dict[str, Tensor]:
+    """A batch of scenes, cropped and disturbed when `rng` is given."""
+    windows = (columns - WINDOW_COLUMNS) // WINDOW_HOP + 1
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in data}
+    for row in rows:
+        mel, first = crop(data["mel"][row], rng, columns) if rng else (data["mel"][row].astype(np.float32), 0)
+        parts["mel"].append(disturb(mel, rng) if rng else mel)
+        for name in ("scores", "embedding", "label"):
+            parts[name].append(data[name][row, first : first + windows])
+    batch = {name: torch.from_numpy(np.stack(arrays).astype(np.float32)) for name, arrays in parts.items()}
+    batch["label"] = batch["label"].long()
+    return batch
+
+
+@torch.no_grad()
+def validate(student: Student, data: dict[str, np.ndarray], known: Statistics) -> str:
+    """Losses and the unweighted recall of emotion on scenes of validation speakers, as text for the log."""
+    student.eval()
+    terms, hits = [], []
+    for begin in range(0, len(data["mel"]), 30):
+        batch = gather(data, np.arange(begin, min(begin + 30, len(data["mel"]))), None, COLUMNS)
+        losses, logits = loss_terms(student, batch, known)
+        terms.append(losses)
+        hits.append(torch.stack([batch["label"].flatten(), logits.argmax(-1)]))
+    student.train()
+    label, guess = torch.cat(hits, dim=1)
+    recall = [float((guess[label == c] == c).float().mean()) for c in range(len(LABELS)) if bool((label == c).any())]
+    columns = student.encoder(torch.from_numpy(data["mel"][:8].astype(np.float32))).flatten(0, 1)
+    share = torch.linalg.svdvals(columns - columns.mean(0)).square()
+    share = share / share.sum()
+    # The exponential of the entropy of the variance over directions: near 1, the columns have collapsed.
+    rank = float(torch.exp(-(share * torch.log(share + 1e-12)).sum()))
+    return f"validation {describe(terms)} uar {np.mean(recall):.3f} rank {rank:.1f}"
+
+
+def describe(terms: list[dict[str, Tensor]]) -> str:
+    """The mean of each loss, for the log."""
+    return " ".join(f"{name} {np.mean([float(losses[name]) for losses in terms]):.4g}" for name in terms[0])
+
+
+def optimiser_of(student: Student, rate: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves biases and norms alone."""
+    groups = [
+        {"params": [parameter for parameter in student.parameters() if parameter.ndim > 1], "weight_decay": 0.05},
+        {"params": [parameter for parameter in student.parameters() if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+
+
+def run(args: argparse.Namespace) -> int:
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    folder = args.folder or cache_root() / "spectral" / args.size
+    folder.mkdir(parents=True, exist_ok=True)
+    material = args.material or cache_root() / "spectral" / "material"
+    watched = make_material(material / "validation", "validation", 300, 1)
+    data = make_material(material / "train", "train", args.scenes, 0)
+    student = Student(SIZES[args.size], SCORES, EMBEDDING, len(LABELS))
+    known = measure(data)
+    student.encoder.mean.copy_(known.mel[0])
+    student.encoder.deviation.copy_(known.mel[1])
+    # Most scores are rare: starting from their rates saves the first steps.
+    student.scores.bias.data.copy_(torch.logit(known.scores))
+    optimiser = optimiser_of(student, args.rate)
+    step = 0
+    checkpoint = folder / "checkpoint.pt"
+    if args.resume:
+        if not checkpoint.is_file():
+            raise SystemExit(f"nothing to resume: {checkpoint} is missing")
+        kept = torch.load(checkpoint, weights_only=True)
+        student.load_state_dict(kept["student"])
+        optimiser.load_state_dict(kept["optimiser"])
+        step = kept["step"]
+        rng = np.random.default_rng((args.seed, step))
+        torch.manual_seed(args.seed + step)
+    log = (folder / "log.txt").open("a", buffering=1)
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        log.write(text + "\n")
+
+    def save() -> None:
+        kept = {"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "size": args.size}
+        partial = checkpoint.with_suffix(".partial")
+        torch.save(kept, partial)
+        partial.replace(checkpoint)
+
+    say(f"steps {step}..{args.steps} seed {args.seed} batch {args.batch} rate {args.rate} emotion {args.emotion_weight}")
+    start, terms = time.monotonic(), []
+    weights = {"scores": 40.0, "embedding": 1.0, "envelope": 0.5, "emotion": args.emotion_weight}
+    while step < args.steps:
+        # Most batches are short, as clips are; the others go past the 25 columns that attention reaches.
+        columns = 24 if rng.random() < 0.6 else 48
+        count = args.batch if columns == 24 else args.batch // 2
+        batch = gather(data, rng.integers(0, len(data["mel"]), count), rng, columns)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, args.steps, args.rate)
+        losses, _ = loss_terms(student, batch, known)
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        terms.append({name: loss.detach() for name, loss in losses.items()})
+        if step % 50 == 0:
+            say(f"step {step} {describe(terms)} {time.monotonic() - start:.0f} s")
+            terms.clear()
+        if step % 250 == 0 or step == args.steps:
+            save()
+            say(f"step {step} " + validate(student, watched, known))
+    return 0

@@ -1,0 +1,1 @@
+"""The words' emotion: a small sentence network fine-tuned on written English."""
