@@ -16,7 +16,8 @@ def machine_card() -> dict[str, object]:
     import onnxruntime
 
     cpuinfo = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
     return {
         "date": datetime.date.today().isoformat(),
         "processor": names[0] if names else platform.processor(),

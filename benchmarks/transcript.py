@@ -24,7 +24,7 @@ from streamser.features.voice_activity import FRAME
 from train.corpora import Clip, read_audio, read_corpus
 
 SENTENCES = {"stmt01": "kids are talking by the door", "stmt02": "dogs are sitting by the door"}
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 normalise = EnglishTextNormalizer()
 
 
@@ -109,7 +109,9 @@ def main() -> None:
         joined = np.concatenate([trimmed(recognizer, samples) for samples in audio[part]])
         text = [streamed_text(recognizer, joined, args.language)]
         whole = [" ".join(references[part])]
-        rates.append(measured(f"clips {first}-{part.stop - 1} joined", lambda w=whole, t=text: (w, t), len(joined) / 16_000)["wer"])
+        rates.append(error_rate(whole, text))
+        name = f"clips {first}-{part.stop - 1} joined, {len(joined) / 16_000:.0f} s"
+        print(f"{name:36} WER {100 * rates[-1]:5.2f} %   {text[0]}", flush=True)
     results["joined"] = {"wer": float(np.mean(rates)), "each": rates}
     print(f"joined without pauses: mean WER {100 * float(np.mean(rates)):.2f} %")
     if args.decoders:

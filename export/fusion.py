@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,18 @@ def export_graph(ensemble: Ensemble) -> onnx.ModelProto:
     shapes: list[dict[int, Any]] = []
     for name in MODALITIES:
         shapes += [{0: size, 1: torch.export.Dim(f"{name}_nodes", min=1, max=4096)}] * 3
-    program = torch.onnx.export(
-        Positional(ensemble).eval(),
-        tuple(torch.from_numpy(batch[name]) for name in INPUTS),
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        dynamic_shapes=((*shapes, {0: size}),),
-        dynamo=True,
-        optimize=False,  # onnxruntime does that when it opens the graph, and in far less time
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about axes that share a name, as they are meant to
+        program = torch.onnx.export(
+            Positional(ensemble).eval(),
+            tuple(torch.from_numpy(batch[name]) for name in INPUTS),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes=((*shapes, {0: size}),),
+            dynamo=True,
+            optimize=False,  # onnxruntime does that when it opens the graph, and in far less time
+            verbose=False,
+        )
     assert program is not None
     return with_half_weights(program.model_proto)
 
@@ -98,6 +101,8 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         kept.append(numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}_half"))
         casts.append(helper.make_node("Cast", [f"{tensor.name}_half"], [tensor.name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
+    for node in nodes:
+        del node.metadata_props[:]  # where in the source each came from: a third of the file
     del model.graph.initializer[:], model.graph.node[:], model.graph.value_info[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
@@ -158,13 +163,13 @@ def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:
         right = decisions.labels() == part.clip_label
         surest["utterance"].append((clip_confidence(confidence, part)[decisions.found], right[decisions.found]))
     rng = np.random.default_rng(0)
-    found: dict[str, Any] = {"validation_macro_f1": scores, "uncertain_below": {}, "risk_by_coverage": {}}
+    found: dict[str, Any] = {"validation_macro_f1": scores}
     for name, parts in surest.items():
         rows = [rng.choice(len(right), EVEN_ROWS) for _, right in parts]
         confidence = np.concatenate([values[row] for (values, _), row in zip(parts, rows, strict=True)])
         right = np.concatenate([values[row] for (_, values), row in zip(parts, rows, strict=True)])
-        found["uncertain_below"][name] = round(coverage_threshold(confidence, COVERAGE), 4)
-        found["risk_by_coverage"][name] = risk_coverage(confidence, right, COVERAGES)
+        found[f"{name}_uncertain_below"] = round(coverage_threshold(confidence, COVERAGE), 4)
+        found[f"{name}_risk_by_coverage"] = risk_coverage(confidence, right, COVERAGES)
     errors = [calibration_error(values, labels) for values, labels in posteriors]
     found["step_calibration_error"] = round(float(np.mean(errors)), 4)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import subprocess
 from pathlib import Path
@@ -75,9 +76,26 @@ def write_pack(folder: Path, name: str, version: str, licence: str, metrics: dic
         "metrics": metrics,
     }
     (folder / MANIFEST_FILE).write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
-    (folder / CARD_FILE).write_text(CARD_TEMPLATE.read_text())
+    (folder / CARD_FILE).write_text(CARD_TEMPLATE.read_text().format(figures=figures_table(metrics)))
     read_pack(folder)
     print(f"{folder}: {size / 1e6:.1f} MB in {len(components)} files")
+
+
+def figures_table(metrics: dict[str, Any]) -> str:
+    """The evaluation's figures as Markdown, a corpus a row, a system a column."""
+    figures = metrics.get("figures")
+    if not figures:
+        return "Not evaluated yet: see CONTRIBUTING.md."
+    systems = list(next(iter(figures.values())))
+    lines = [f"| corpus | {' | '.join(systems)} |", "|---" * (len(systems) + 1) + "|"]
+    for corpus, found in figures.items():
+        cells = [f"{found[name]['score']:.3f} [{found[name]['low']:.3f}, {found[name]['high']:.3f}]" for name in systems]
+        lines.append(f"| {corpus} | {' | '.join(cells)} |")
+    note = (
+        "Macro-F1 on the training corpora's test speakers, 4-class UAR on corpora never trained on; 95 % intervals over speakers."
+    )
+    lines += ["", f"{note} `python -m train evaluate`, {datetime.date.today().isoformat()}."]
+    return "\n".join(lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="default")
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--licence", default="CC BY-NC-SA 4.0")
-    parser.add_argument("--metrics", type=Path, help="JSON written by `python -m train evaluate --json`")
+    parser.add_argument("--metrics", type=Path, help="the JSON in the last line that `python -m train evaluate` prints")
 
 
 def run(args: argparse.Namespace) -> int:

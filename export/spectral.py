@@ -135,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("--checkpoint", type=Path, default=None, help="default: the cache's spectral/tiny/checkpoint.pt")
     parser.add_argument("--out", type=Path, default=PACK_FILE)
-    parser.add_argument("--compute", choices=("float32", "int8"), default="float32")
+    parser.add_argument("--compute", choices=("float32", "int8"), default="int8")
 
 
 def run(args: argparse.Namespace) -> int:

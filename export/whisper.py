@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,9 +25,7 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> 
     """The encoder as ONNX: mel float32 [1, mels, 2T] -> `layer_K` and `last` float32 [1, T, width]."""
     width, mels, _ = shapes["encoder/conv1/weight"]
     depth = 1 + max(
-        int(name.split("/")[1].split("_")[1])
-        for name in shapes
-        if name.startswith("encoder/layer_") and "/self_" in name
+        int(name.split("/")[1].split("_")[1]) for name in shapes if name.startswith("encoder/layer_") and "/self_" in name
     )
     heads = width // HEAD_WIDTH
     nodes: list[onnx.NodeProto] = []
@@ -36,7 +35,7 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> 
         constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
@@ -85,9 +84,7 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> 
         node("MatMul", [f"{out}_weights", v], f"{out}_mixed")
         node("Transpose", [f"{out}_mixed"], f"{out}_back", perm=[0, 2, 1, 3])
         node("Reshape", [f"{out}_back", "join_heads"], f"{out}_joined")
-        x = node(
-            "Add", [x, linear(f"{out}_joined", f"{prefix}/self_attention/linear_1", f"{out}_attended")], f"{out}_x1"
-        )
+        x = node("Add", [x, linear(f"{out}_joined", f"{prefix}/self_attention/linear_1", f"{out}_attended")], f"{out}_x1")
         y = normalised(x, f"{prefix}/ffn/layer_norm", f"{out}_norm2")
         y = node("Gelu", [linear(y, f"{prefix}/ffn/linear_0", f"{out}_wide")], f"{out}_active")
         residual = linear(y, f"{prefix}/ffn/linear_1", f"{out}_narrow")

@@ -42,7 +42,7 @@ class Segmenter:
     """State of one stream. `feed` takes successive frames; `speech` flags are kept for `history` samples."""
 
     history: int
-    grid: int  # anchors lie on it, unless an endless utterance was cut
+    grid: int = FRAME_20_MS  # anchors lie on it, unless an endless utterance was cut
     origin: int = 0  # sample index of the first frame
     utterance: Utterance | None = None
     _closed: list[Utterance] = field(default_factory=list)

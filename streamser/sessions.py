@@ -27,7 +27,7 @@ def resolve_accelerator(accelerator: str) -> Literal["cpu", "cuda"]:
     available = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if accelerator == "cuda" and not available:
         raise AcceleratorError(
-            "CUDA was asked for, but the installed onnxruntime has no CUDA provider: run `streamser check`, which says how to mend it"
+            "CUDA was asked for, but the installed onnxruntime has no CUDA provider: run `streamser check` for what mends it"
         )
     return "cuda" if accelerator == "cuda" or (accelerator == "auto" and available) else "cpu"
 

@@ -25,7 +25,8 @@ from streamser.features.whisper import FRAME, Encoding, Hypothesis, Whisper
 from streamser.segmenter import Utterance
 
 MIN_HEARD = to_samples(0.4)  # a shorter stretch is not decoded before its utterance ends
-TAIL = to_samples(0.2)  # heard after an utterance's end, so that its last sound is whole
+TAIL = to_samples(0.5)  # heard after an utterance's end, so that its last sound is whole
+SILENT_TAIL = to_samples(0.5)  # and as much silence: the encoder misses a word that ends at its edge
 MAX_OPEN = to_samples(6.0)  # a longer open stretch is cut behind the last committed word, not only behind a sentence
 LONGEST_OPEN = to_samples(10.0)  # a longer one is committed as it stands: the bound on what must be kept
 MAX_WAITING = 2  # decodings under way live before new ones are shed
@@ -126,13 +127,15 @@ class Transcript:
         return utterance.number != utterance.run
 
     def _submit(self, due: int, utterance: Utterance, ring: AudioRing, end: int, encoding: Encoding | None, last: bool) -> None:
-        anchor = min(self._run(utterance).anchor, end)
+        anchor = min(max(self._run(utterance).anchor, ring.start), end)  # live, a late decoder may have let audio go by
         samples = ring.read(anchor, end)
+        if last:
+            samples = np.pad(samples, (0, SILENT_TAIL))
         samples = np.pad(samples, (0, -len(samples) % FRAME))
         prior = dict(self._prior)
 
         def decode() -> Hypothesis:
-            if len(samples) == 0:
+            if end == anchor:
                 return Hypothesis((), self._language or "", {})
             heard = encoding or self._whisper.encode(samples)
             return self._whisper.decode(heard, self._language, prior, LEAST_LOG_PROBABILITY[last])

@@ -20,10 +20,9 @@ LABELS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surpri
 class QuietStream:
     """A stream without networks: an emotion event every half second, an utterance and the summary at the end."""
 
-    def __init__(self, source: str, channel: int, events: list[Event]) -> None:
+    def __init__(self, source: str, channel: int) -> None:
         self.source, self.channel = source, channel
         self.heard: list[np.ndarray] = []
-        self.events = events
         self._seq = self._total = self._done = self._gaps = 0
 
     def _stamp(self, start: float, end: float) -> dict[str, Any]:
@@ -91,7 +90,7 @@ class QuietRecognizer:
         return SimpleNamespace(subset=[LABELS.index(label) for label in labels or LABELS])
 
     def stream(self, source: str, channel: int = 0, **options: Any) -> QuietStream:
-        self.streams.append(QuietStream(source, channel, []))
+        self.streams.append(QuietStream(source, channel))
         return self.streams[-1]
 
 

@@ -249,6 +249,15 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert process.stderr.read() == ""
 
 
+def test_a_reader_that_goes_away_before_the_end_is_no_error() -> None:
+    process = command("--help", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+
+
 def test_ctrl_c_ends_recognize_with_130_and_whole_lines(tmp_path: Path) -> None:
     output = tmp_path / "o.jsonl"
     process = command("recognize", "-", "--raw", "s16le:16000:1", "-o", str(output), stdin=subprocess.PIPE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -130,9 +131,11 @@ def test_without_portaudio_the_package_to_install_is_named(monkeypatch: pytest.M
 
 
 def captured_by(blocks: list[tuple[float, bool]], rate: int = 1000, limit: float = 10.0) -> list[float]:
-    """The seconds lost before each block of 0.1 s, for blocks whose last sample was captured at these times."""
+    """The seconds lost before each block of 0.1 s, by when its last sample was captured; 2 s of regular blocks come before."""
     capture = Capture(rate, limit)
-    begin = time.monotonic() - 4.0
+    begin = time.monotonic() - 4.5
+    regular = [(0.1 * (i + 1), False) for i in range(20)]
+    blocks = regular + [(2.0 + end, overflow) for end, overflow in blocks]
     for end, overflow in blocks:
         times = SimpleNamespace(currentTime=time.monotonic(), inputBufferAdcTime=begin + end - 0.1)
         capture.callback(np.zeros((100, 1), np.float32), 100, times, SimpleNamespace(input_overflow=overflow))
@@ -140,7 +143,8 @@ def captured_by(blocks: list[tuple[float, bool]], rate: int = 1000, limit: float
     while captured := capture.get(0):
         assert captured.captured_at == pytest.approx(begin + blocks[len(lost)][0], abs=0.01)
         lost.append(captured.lost)
-    return lost
+    assert lost[:20] == [0.0] * 20
+    return lost[20:]
 
 
 def test_an_overflow_counts_the_seconds_that_the_clocks_miss() -> None:
@@ -173,8 +177,6 @@ def test_a_full_queue_drops_and_counts() -> None:
 
 def listening(portaudio: PortAudio, play: Callable[[Microphone], None]) -> list[Piece]:
     """What a microphone yields while `play` runs beside it in a thread."""
-    import threading
-
     microphone = Microphone(list_devices()[0])
     player = threading.Thread(target=play, args=(microphone,))
     player.start()

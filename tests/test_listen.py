@@ -72,12 +72,13 @@ def test_a_microphone_taken_away_comes_back_on_a_true_time_line(virtual_mic: Vir
     virtual_mic.start()
     output, _ = process.communicate(timeout=60)
     took = time.monotonic() - begun
-    (line,) = output.splitlines()
-    lost, reason, seconds = line.split()
-    assert (lost, reason) == ("lost", "device")
-    assert 2.5 < float(seconds) < 9.0
+    losses = [line.split()[1:] for line in output.splitlines()]
+    gone = [float(seconds) for reason, seconds in losses if reason == "device"]
+    assert len(gone) == 1, output
+    assert 2.5 < gone[0] < 9.0
     audio = len(np.load(tmp_path / "heard.npy")) / RATE
-    assert audio + float(seconds) == pytest.approx(took, abs=2.5)  # the server itself takes up to 2 s to begin
+    lost = sum(float(seconds) for _, seconds in losses)  # a busy machine may lose more than the device
+    assert audio + lost == pytest.approx(took, abs=2.5)  # the server itself takes up to 2 s to begin
 
 
 def test_every_word_arrives_in_order_before_the_stream_ends(virtual_mic: VirtualMicrophone, tmp_path: Path) -> None:
@@ -86,7 +87,10 @@ def test_every_word_arrives_in_order_before_the_stream_ends(virtual_mic: Virtual
     for clip in clips:
         virtual_mic.play(clip.path).wait()
         time.sleep(2.0)
-    time.sleep(2.0)
+    end = time.monotonic() + 20.0  # a busy machine decodes late; the last utterance must still come by itself
+    while sum(e["type"] == "utterance" for _, e in listener.events) < len(clips):
+        assert time.monotonic() < end, listener.events[-1]
+        time.sleep(0.1)
     before_end = len(listener.events)
     assert listener.stop() == 0
     events = [event for _, event in listener.events]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +21,8 @@ LIMIT = 40_000_000
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Iterator[Path]:
-    yield Path(shutil.copytree(INSTALLED / "default", tmp_path / "copy"))
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(INSTALLED / "default", tmp_path / "copy"))
 
 
 def change(folder: Path, **fields: object) -> None:

@@ -13,7 +13,7 @@ from streamser.features.spectral_mel import COLUMN_SAMPLES
 from train.spectral.material import COLUMNS, SCENE_SAMPLES, WINDOW_HOP, WINDOWS, Scenes, _window_labels
 from train.spectral.model import SpectralEncoder, SpectralSize
 from train.spectral.sources import SHARES, Source, read_sources
-from train.spectral.train import DECAY, crop, disturb, learning_rate
+from train.spectral.train import DECAY, WARMUP, crop, disturb, learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,6 @@ def test_a_crop_begins_where_its_first_window_does() -> None:
 
 def test_the_rate_warms_up_stays_and_falls_to_zero() -> None:
     rates = [learning_rate(step, 1000, 2.0) for step in range(1000)]
-    assert rates[0] < rates[100] < rates[300] == 2.0
+    assert rates[0] < rates[WARMUP // 2] < rates[WARMUP] == 2.0
     assert rates[round(1000 * (1 - DECAY)) - 1] == 2.0
     assert 0.0 < rates[-1] < 0.01

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from streamser import Recognizer
+from streamser import Recognizer, Stream
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Block
 from streamser.errors import UsageError
-from streamser.events import EmotionEvent, Event, SummaryEvent, TransitionEvent, UtteranceEvent
+from streamser.events import DegradedEvent, EmotionEvent, Event, SummaryEvent, TransitionEvent, UtteranceEvent
 
 RATE = 16_000
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.flac"
@@ -69,7 +72,7 @@ def test_every_event_keeps_the_contract() -> None:
     emotions = [event for event in events if isinstance(event, EmotionEvent)]
     assert len(emotions) == -(-len(samples) // 8000)
     assert emotions[-1].end == pytest.approx(len(samples) / RATE, abs=0.001)
-    for before, after in zip(emotions, emotions[1:], strict=False):
+    for before, after in pairwise(emotions):
         assert after.start == before.end
     for event in emotions:
         assert event.latency is None
@@ -233,20 +236,44 @@ def test_transitions_lead_from_one_stable_label_to_the_next() -> None:
 
 
 def test_memory_does_not_grow_with_the_hours() -> None:
-    """What a stream keeps after five minutes is what it kept after one."""
+    """What a stream keeps after a hundred seconds is what it kept after twenty-five."""
     stream = recognizer().stream(transcript=False)
-    minute = np.tile(spoken(), 60 * RATE // len(spoken()) + 1)[: 60 * RATE]
+    part = np.tile(spoken(), 10)[: 25 * RATE]
 
     def kept() -> int:
         arrays = [value for part in (stream._features, stream._features.segmenter) for value in vars(part).values()]
         return sum(value.nbytes if isinstance(value, np.ndarray) else len(value) for value in arrays if hasattr(value, "__len__"))
 
-    stream.feed(minute)
+    stream.feed(part)
     first = kept()
-    for _ in range(4):
-        stream.feed(minute)
+    for _ in range(3):
+        stream.feed(part)
     assert kept() <= 1.1 * first
     assert len(stream._utterances) < 5
+
+
+def test_a_decoder_that_cannot_keep_up_live_is_waited_for_by_no_step() -> None:
+    blocked = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(blocked.wait)
+        shared = recognizer()
+        stream = Stream(shared.features, shared.ensemble, pool, shared.settings(language="en"), "slow", 0)
+        samples = np.tile(spoken(), 10)
+        events = [
+            event
+            for start in range(0, len(samples), 8000)
+            for event in stream.feed(samples[start : start + 8000], time.monotonic())
+        ]
+        emotions = [event for event in events if isinstance(event, EmotionEvent)]
+        assert len(emotions) == len(samples) // 8000
+        assert all(event.latency is not None and not event.text for event in emotions)
+        assert sum(isinstance(event, DegradedEvent) for event in events) == 1
+        blocked.set()
+        events = stream.finish()
+    assert any(event.text for event in events if isinstance(event, UtteranceEvent))
+    summary = events[-1]
+    assert isinstance(summary, SummaryEvent)
+    assert summary.latency is not None
 
 
 def test_torch_is_never_imported() -> None:
@@ -259,5 +286,7 @@ def test_torch_is_never_imported() -> None:
 
 
 def test_importing_the_package_loads_no_model_runtime() -> None:
-    program = "import sys, streamser; sys.exit(bool({'onnxruntime', 'ctranslate2', 'faster_whisper', 'av', 'torch'} & set(sys.modules)))"
+    program = (
+        "import sys, streamser; sys.exit(bool({'onnxruntime', 'ctranslate2', 'faster_whisper', 'av', 'torch'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

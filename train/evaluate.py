@@ -20,7 +20,7 @@ import numpy as np
 
 from export.fusion import ensemble_posteriors
 from streamser.sessions import open_session
-from train.baselines import BASELINES, SETS, Baseline, baseline_features
+from train.baselines import BASELINES, Baseline, egemaps
 from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA
 from train.features import GRAPHS, PACK, Collection, build, folder_of, load_features, sealed_collection
 from train.fusion.data import in_order, load_inputs
@@ -97,9 +97,7 @@ def evaluate(collections: list[Collection], graph: Path, show_confusion: bool) -
         truth = Truth.of(collection)
         sealed = collection.split == "all"
         systems = network_decisions(collection, graph)
-        systems |= {
-            baseline.name: Decisions(baseline.scores(collection), np.ones(len(truth.labels), bool)) for baseline in baselines
-        }
+        systems |= {baseline.name: baseline.decide(collection) for baseline in baselines}
         systems["chance"] = chance(truth)
         measure = "4-class UAR, restricted (plain)" if sealed else "macro-F1 (UAR; macro-F1 among its labels)"
         silent = int((~systems["ensemble"].found).sum())
@@ -167,13 +165,12 @@ def prepare(collections: list[Collection], kinds: list[str]) -> None:
         for entry in missing:
             assert features is not None
             build(entry, kind, features)
-    training = [Collection(corpus, "train") for corpus in TRAINING_CORPORA]
-    for name in (name for name in SETS.values() if f"baseline-{name}" in kinds):
-        for entry in [*training, *collections]:
-            baseline_features(entry, name)
+    if "egemaps" in kinds:
+        for entry in [*(Collection(corpus, "train") for corpus in TRAINING_CORPORA), *collections]:
+            egemaps(entry)
 
 
-KINDS = (*GRAPHS, *(f"baseline-{name}" for name in SETS.values()))
+KINDS = (*GRAPHS, "egemaps")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,7 @@ WHISPER = WhisperSpecification(
 )
 GRAPHS = {"whisper": "whisper_encoder.onnx", "pitch": "pitch.onnx", "spectral": "spectral.onnx"}  # by kind of cache
 STORED = {"whisper": np.float16, "spectral": np.float16, "pitch": np.int16}
+PASSES = {"ravdess": (0, 1), "nemo": (0,), "banglaser": (0, 1), "indian_emospeech": (0, 1)}  # nemo has clips enough
 KEPT_STEPS = {0: 2.2, 1: 1.8}  # speech steps kept of a training stream, on average, by pass
 RECIPE = b"1"  # part of the key: raise it when the streams or what is kept of them change
 
@@ -220,7 +221,7 @@ def training_collections(corpus: str, splits: list[str]) -> list[Collection]:
     """
     if corpus not in TRAINING_CORPORA:
         raise SystemExit(f"{corpus!r} is for evaluation only: its features are made by `python -m train evaluate`")
-    return [Collection(corpus, split, number) for split in splits for number in range(len(KEPT_STEPS) if split == "train" else 1)]
+    return [Collection(corpus, split, number) for split in splits for number in (PASSES[corpus] if split == "train" else (0,))]
 
 
 def sealed_collection(corpus: str) -> Collection:

@@ -54,7 +54,7 @@ def interval_over_speakers(
     """A score with its 95 % interval over speakers.
 
     From 15 speakers on, a bootstrap that redraws whole speakers; below, a t-interval of the speakers' own scores around
-    the pooled score. One speaker has no interval: its bounds are nan.
+    the pooled score, cut to 0..1. One speaker has no interval: its bounds are nan.
     """
     value = score(truth, decided)
     rows = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
@@ -65,7 +65,7 @@ def interval_over_speakers(
 
         each = np.array([score(truth[row], decided[row]) for row in rows])
         half = float(stats.t.ppf(0.975, len(rows) - 1) * each.std(ddof=1) / np.sqrt(len(rows)))
-        return Interval(value, value - half, value + half, "t")
+        return Interval(value, max(value - half, 0.0), min(value + half, 1.0), "t")
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(draws):

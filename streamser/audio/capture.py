@@ -12,6 +12,7 @@ from streamser.audio.pieces import Samples
 LIMIT = 10.0  # seconds of audio that may wait
 LATE = 0.5  # seconds by which the audio clock may fall behind before audio counts as lost: PulseAudio's stamps jump by 0.2
 FOLLOW = 0.001  # share of the clocks' difference that is taken over at each block: sound cards run off by 0.01 %
+SETTLED = 2.0  # seconds of audio from the start within which stamps are not trusted (PulseAudio's run off by 0.5)
 OLDEST = 5.0  # seconds; a stamp that says more is not a stamp
 LEAST = 0.001  # seconds that an overflow of unknown length counts for
 
@@ -79,9 +80,12 @@ class Capture:
             self._start = last - seconds
         ahead = last - self._start - (self._accounted + seconds) - self._clock_offset
         self._accounted += seconds
-        if overflow or ahead > LATE:
+        if self._accounted < SETTLED and not overflow:
+            self._clock_offset += ahead
+        elif overflow or ahead > LATE:
             lost = max(ahead, LEAST)
             self._accounted += lost
             return lost
-        self._clock_offset += FOLLOW * ahead
+        else:
+            self._clock_offset += FOLLOW * ahead
         return 0.0

@@ -13,6 +13,11 @@ class AudioRing:
         self._capacity = capacity
         self.end = 0
 
+    @property
+    def start(self) -> int:
+        """The oldest sample index that is kept."""
+        return self.end - self._capacity
+
     def write(self, samples: np.ndarray) -> None:
         """Append float32 [n], n at most the capacity."""
         positions = (self.end + np.arange(len(samples))) % self._capacity
@@ -30,6 +35,6 @@ class AudioRing:
         Raises:
             ValueError: part of it is already forgotten or not yet written.
         """
-        if end > self.end or (start < self.end - self._capacity):
+        if end > self.end or start < self.start:
             raise ValueError(f"[{start}, {end}) is not within the last {self._capacity} samples before {self.end}")
         return self._samples[np.arange(start, end) % self._capacity]

@@ -101,18 +101,20 @@ def check_cuda_libraries() -> list[Finding]:
     if missing_libraries(("libcuda.so.1",)):
         return [Finding("note", "no NVIDIA driver (libcuda.so.1): everything runs on the CPU")]
     preload_runtime_libraries()
-    findings = []
-    for user, libraries, wheels in (
-        ("onnxruntime-gpu", RUNTIME_LIBRARIES, "nvidia-cublas nvidia-cuda-runtime nvidia-cudnn-cu13"),
-        ("CTranslate2 (the transcript)", DECODER_LIBRARIES, "nvidia-cublas-cu12"),
-    ):
-        missing = missing_libraries(libraries)
-        if missing:
-            mend = f"install CUDA's, or pip install {wheels} and put their lib folders on LD_LIBRARY_PATH"
-            findings.append(Finding("wrong", f"{user} lacks {', '.join(missing)}: {mend}"))
-        else:
-            findings.append(Finding("ok", f"{user} finds {', '.join(libraries)}"))
-    return findings
+    return judge_libraries(missing_libraries(RUNTIME_LIBRARIES), missing_libraries(DECODER_LIBRARIES))
+
+
+def judge_libraries(runtime_lacks: list[str], decoder_lacks: list[str]) -> list[Finding]:
+    """What missing CUDA libraries mean: without onnxruntime's nothing runs there; without CTranslate2's only decoding moves."""
+    runtime = Finding("ok", "onnxruntime-gpu finds its CUDA 13 and cuDNN 9 libraries")
+    if runtime_lacks:
+        mend = "pip install 'onnxruntime-gpu[cuda,cudnn]', then " + MEND_RUNTIME
+        runtime = Finding("wrong", f"onnxruntime-gpu lacks {', '.join(runtime_lacks)}: {mend}")
+    decoder = Finding("ok", "CTranslate2 finds its cuBLAS 12")
+    if decoder_lacks:
+        mend = "for a GPU, pip install nvidia-cublas-cu12 and put its lib folder on LD_LIBRARY_PATH"
+        decoder = Finding("note", f"CTranslate2 lacks {', '.join(decoder_lacks)}: the transcript is decoded on the CPU ({mend})")
+    return [runtime, decoder]
 
 
 def preload_runtime_libraries() -> None:

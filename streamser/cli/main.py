@@ -58,11 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         package_log.propagate = False
     try:
         args = build_parser().parse_args(argv)
-        return args.run(args)
-    except ReaderGoneError:
-        silence_standard_output()
-        return 0
-    except BrokenPipeError:
+        code: int = args.run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except (ReaderGoneError, BrokenPipeError):
         silence_standard_output()
         return 0
     except KeyboardInterrupt:

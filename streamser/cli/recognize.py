@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamser.cli.options import add_common_options, stream_options
@@ -107,5 +108,10 @@ def progress(source: Source, bar: bool) -> Iterator[Any]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[heard]}"), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as display:
-        task = display.add_task(source.name, total=source.seconds, heard="")
-        yield lambda seconds: display.update(task, completed=seconds, heard=clock(seconds))
+        task = display.add_task(Path(source.name).name, total=source.seconds, heard="")
+
+        def advance(seconds: float) -> None:
+            heard = max(seconds, display.tasks[0].completed)  # an utterance ends before the step that found its end
+            display.update(task, completed=heard, heard=clock(heard))
+
+        yield advance

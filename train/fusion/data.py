@@ -20,7 +20,7 @@ from train.features import GRAPHS, PACK, Collection, folder_of
 from train.text.sentences import read_goemotions
 
 Batch = dict[str, np.ndarray]
-TEXT_SHARES = {"none": 0.40, "neutral": 0.30, "same": 0.22, "any": 0.08}
+TEXT_SHARES = {"none": 0.60, "neutral": 0.25, "same": 0.11, "any": 0.04}
 TEXT_AGES = (0.3, 4.0)  # seconds
 UNVOICED_SHARE = 0.05  # windows whose pitch is taken away
 SPECTRAL_DROPPED = 0.10

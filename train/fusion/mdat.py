@@ -34,7 +34,7 @@ class MemberConfig:
     linear: the same statistics also straight to the logits, as a logistic regression has them.
     """
 
-    width: int = 128
+    width: int = 96
     heads: int = 4
     feed_forward: int = 192
     hidden: int = 96

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from streamser.fusion_input import WHISPER_LAYERS
 from train.corpora import LABELS, TRAINING_CORPORA
-from train.features import KEPT_STEPS, Collection
+from train.features import training_collections
 from train.fusion.calibration import fit_temperature
 from train.fusion.data import (
     AROUSAL,
@@ -38,11 +38,10 @@ from train.fusion.mdat import Member, MemberConfig
 from train.metrics import macro_f1
 
 CONFIGURATIONS = {
-    "whisper": MemberConfig(pitch=False, spectral=False),
     "mixed": MemberConfig(),
-    "separate": MemberConfig(width=96, separate_layers=True),
-    "narrow": MemberConfig(width=96, feed_forward=128, dropout=0.2),
-    "unspectral": MemberConfig(spectral=False),
+    "separate": MemberConfig(separate_layers=True),
+    "unspectral": MemberConfig(spectral=False, dropout=0.4),
+    "small": MemberConfig(width=64, feed_forward=128, separate_layers=True),
 }
 BATCH = 64
 EPOCH = 120  # batches between looks at validation
@@ -189,8 +188,8 @@ def train_member(
     return final
 
 
-def inputs_of(corpora: tuple[str, ...], split: str, numbers: tuple[int, ...], kinds: tuple[str, ...]) -> list[Inputs]:
-    return [load_inputs(Collection(corpus, split, number), kinds) for corpus in corpora for number in numbers]
+def inputs_of(corpora: tuple[str, ...], split: str, kinds: tuple[str, ...]) -> list[Inputs]:
+    return [load_inputs(entry, kinds) for corpus in corpora for entry in training_collections(corpus, [split])]
 
 
 def kinds_of(config: MemberConfig) -> tuple[str, ...]:
@@ -202,9 +201,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--configuration", choices=tuple(CONFIGURATIONS), default="mixed")
-    parser.add_argument("--epochs", type=int, default=14, help=f"of {EPOCH} batches (default: 14)")
+    parser.add_argument("--epochs", type=int, default=10, help=f"of {EPOCH} batches (default: 10)")
     parser.add_argument("--leave-out", choices=TRAINING_CORPORA, help="train and choose without one corpus")
-    parser.add_argument("--passes", type=int, nargs="+", choices=tuple(KEPT_STEPS), default=list(KEPT_STEPS), help="which streams")
     parser.add_argument("--resume", action="store_true", help="go on from the last epoch of the same member")
 
 
@@ -213,8 +211,8 @@ def run(args: argparse.Namespace) -> int:
     config = CONFIGURATIONS[args.configuration]
     kinds = kinds_of(config)
     corpora = tuple(corpus for corpus in TRAINING_CORPORA if corpus != args.leave_out)
-    data = TrainingSet(inputs_of(corpora, "train", tuple(args.passes), kinds), build_text_bank())
-    validation = inputs_of(corpora, "validation", (0,), kinds)
+    data = TrainingSet(inputs_of(corpora, "train", kinds), build_text_bank())
+    validation = inputs_of(corpora, "validation", kinds)
     name = f"{args.configuration}-{args.seed}" + (f"-without-{args.leave_out}" if args.leave_out else "")
     path = train_member(name, config, data, validation, args.seed, args.epochs, args.resume)
     _, saved = load_member(path)

@@ -95,7 +95,7 @@ class SpectralEncoder(nn.Module):
         self.register_buffer("mean", torch.zeros(MEL_BANDS))
         self.register_buffer("deviation", torch.ones(MEL_BANDS))
         self.patch = nn.Linear(PATCH * PATCH, size.width)
-        self.band_position = nn.Parameter(torch.randn(BANDS, size.width) * 0.02)
+        self.band_position = nn.Parameter(torch.randn(BANDS, size.width) * 0.3)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width, eps=1e-6)
         for module in self.modules():
@@ -108,11 +108,32 @@ class SpectralEncoder(nn.Module):
             nn.init.zeros_(block.proj.weight)
             nn.init.zeros_(block.fc2.weight)
 
+    def patches(self, mel: Tensor) -> Tensor:
+        """float [B, columns, 16, 64] decibels -> normalised patches [B, columns, 4, 256]."""
+        batch, columns = mel.shape[:2]
+        parts = ((mel - self.mean) / self.deviation).reshape(batch, columns, PATCH, BANDS, PATCH).transpose(2, 3)
+        return parts.reshape(batch, columns, BANDS, PATCH * PATCH)
+
+    @torch.no_grad()
+    def start_from(self, mel: Tensor) -> None:
+        """Fix the normalisation by training mels [B, columns, 16, 64] and begin with their principal patches, half whitened.
+
+        Loudness is nine tenths of a patch's variance: from random weights it drowns everything else in the first norm, and
+        all columns lie along one direction.
+        """
+        self.mean.copy_(mel.mean((0, 1, 2)))
+        self.deviation.copy_(mel.std((0, 1, 2)))
+        patches = self.patches(mel).flatten(0, 2)
+        values, directions = torch.linalg.eigh(torch.cov(patches.T))
+        values, directions = values.flip(0)[: self.size.width].clamp(min=1e-6), directions.flip(1)[:, : self.size.width]
+        weight = directions.T * values[:, None] ** -0.25
+        count = min(self.size.width, PATCH * PATCH)
+        self.patch.weight[:count] = weight[:count] / values.sqrt().mean().sqrt()
+
     def tokens(self, mel: Tensor) -> Tensor:
         """float [B, columns, 16, 64] decibels -> [B, 4 columns, width]; the bands of a column lie side by side."""
         batch, columns = mel.shape[:2]
-        patches = ((mel - self.mean) / self.deviation).reshape(batch, columns, PATCH, BANDS, PATCH).transpose(2, 3)
-        tokens = self.patch(patches.reshape(batch, columns, BANDS, PATCH * PATCH)) + self.band_position
+        tokens = self.patch(self.patches(mel)) + self.band_position
         return tokens.reshape(batch, columns * BANDS, self.size.width)
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -160,6 +181,8 @@ class Student(nn.Module):
     def __init__(self, size: SpectralSize, scores: int, embedding: int, labels: int) -> None:
         super().__init__()
         self.encoder = SpectralEncoder(size)
+        # Columns share a large constant part: the heads see each number centred and scaled, or they would learn for ever.
+        self.centre = nn.BatchNorm1d(size.width, affine=False)
         self.scores = nn.Linear(size.width, scores)
         self.embedding = nn.Sequential(nn.Linear(size.width, 4 * size.width), nn.GELU(), nn.Linear(4 * size.width, embedding))
         self.emotion = nn.Sequential(nn.Dropout(0.2), nn.Linear(size.width, labels))
@@ -168,6 +191,7 @@ class Student(nn.Module):
     def forward(self, mel: Tensor, window: int, hop: int) -> dict[str, Tensor]:
         """mel [B, columns, 16, 64] -> score logits, embedding, emotion logits and envelope, each [B, windows, ...]."""
         pooled = self.encoder(mel).unfold(1, window, hop).mean(dim=-1)
+        pooled = self.centre(pooled.flatten(0, 1)).reshape(pooled.shape)
         return {
             "scores": self.scores(pooled),
             "embedding": self.embedding(pooled),

@@ -25,7 +25,7 @@ from train.spectral.material import COLUMNS, WINDOW_COLUMNS, WINDOW_HOP, make_ma
 from train.spectral.model import SIZES, Student, envelope_statistics
 from train.spectral.teacher import EMBEDDING, SCORES
 
-WARMUP = 200
+WARMUP = 100
 DECAY = 0.3
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenes", type=int, default=16_000)
     parser.add_argument("--steps", type=int, default=6_000)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--emotion-weight", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -70,9 +70,8 @@ def disturb(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of training scenes alone: mean and deviation of the mel bands and of each target, the scores' rates, class weights."""
+    """Of training scenes alone: mean and deviation of the targets, the scores' rates, the weights of the emotions."""
 
-    mel: tuple[Tensor, Tensor]
     embedding: tuple[Tensor, Tensor]
     envelope: tuple[Tensor, Tensor]
     scores: Tensor
@@ -81,13 +80,12 @@ class Statistics:
 
 def measure(data: dict[str, np.ndarray]) -> Statistics:
     """From the first scenes; the labels from all."""
-    mel = torch.from_numpy(data["mel"][:1000].astype(np.float32))
+    mel = torch.from_numpy(data["mel"][:300].astype(np.float32))
     embedding = torch.from_numpy(data["embedding"][:1000].astype(np.float32)).flatten(0, 1)
-    envelope = envelope_statistics(mel[:300], WINDOW_COLUMNS, WINDOW_HOP).flatten(0, 1)
+    envelope = envelope_statistics(mel, WINDOW_COLUMNS, WINDOW_HOP).flatten(0, 1)
     label = np.asarray(data["label"])
     counts = np.maximum(1, np.bincount(label[label >= 0], minlength=len(LABELS)))
     return Statistics(
-        mel=(mel.mean((0, 1, 2)), mel.std((0, 1, 2))),
         # Many of the teacher's units are nearly always zero: without a least deviation their noise would rule the loss.
         embedding=(embedding.mean(0), embedding.std(0) + 0.05),
         envelope=(envelope.mean(0), envelope.std(0)),
@@ -175,8 +173,7 @@ def run(args: argparse.Namespace) -> int:
     data = make_material(material / "train", "train", args.scenes, 0)
     student = Student(SIZES[args.size], SCORES, EMBEDDING, len(LABELS))
     known = measure(data)
-    student.encoder.mean.copy_(known.mel[0])
-    student.encoder.deviation.copy_(known.mel[1])
+    student.encoder.start_from(torch.from_numpy(data["mel"][:300].astype(np.float32)))
     # Most scores are rare: starting from their rates saves the first steps.
     student.scores.bias.data.copy_(torch.logit(known.scores))
     optimiser = optimiser_of(student, args.rate)
