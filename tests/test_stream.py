@@ -94,13 +94,15 @@ def test_every_event_keeps_the_contract() -> None:
 
 def test_text_only_grows_within_an_utterance() -> None:
     events = run(read(EXAMPLE), language="en")
-    grown = ""
     utterances = [event for event in events if isinstance(event, UtteranceEvent)]
     assert len(utterances) >= 2
-    for event in events:
-        if isinstance(event, EmotionEvent):
-            assert event.text.startswith(grown) or not event.text or not grown or len(event.text) < len(grown)
-            grown = event.text
+    for utterance in utterances:
+        texts = [
+            event.text for event in events if isinstance(event, EmotionEvent) and utterance.start <= event.start < utterance.end
+        ]
+        assert texts[-1]
+        for before, after in pairwise(texts):
+            assert after.startswith(before)
 
 
 def test_the_example_is_heard_word_for_word() -> None:
