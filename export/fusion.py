@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from streamser.fusion_input import MODALITIES
 from streamser.sessions import open_session
-from streamser.timeline import HEARD_CAP
+from streamser.timeline import HEARD_CAP, HEARD_FLOOR
 from train.corpora import LABELS, TRAINING_CORPORA
 from train.features import PACK, Collection
 from train.fusion.calibration import risk_coverage
 from train.fusion.data import Batch, Inputs, checkpoint_folder, in_order, load_inputs
-from train.fusion.decide import SHORTEST, decide
+from train.fusion.decide import decide, ensemble_posteriors
 from train.fusion.mdat import SPECTRAL_WIDTH, TEXT_WIDTH, WHISPER_WIDTH, Ensemble
 from train.fusion.train import as_tensors, kinds_of, load_member
 from train.metrics import calibration_error, coverage_threshold, macro_f1
@@ -131,18 +131,12 @@ def parity(ensemble: Ensemble, path: Path, batches: list[Batch]) -> float:
     return worst
 
 
-def ensemble_posteriors(log_probabilities: np.ndarray) -> np.ndarray:
-    """The decision of the members: their mean log-posterior, normalised; float32 [batch, 7]."""
-    mean = log_probabilities.mean(0)
-    return (mean - np.logaddexp.reduce(mean, axis=-1, keepdims=True)).astype(np.float32)
-
-
 def clip_confidence(steps: np.ndarray, inputs: Inputs) -> np.ndarray:
     """The confidence of every clip, float [clips]: the mean of its steps', weighted as the time line does it; 0 without speech."""
-    weights = np.clip(inputs.heard, SHORTEST, HEARD_CAP)
+    weights = np.clip(inputs.heard, HEARD_FLOOR, HEARD_CAP)
     count = len(inputs.clip_label)
     totals = np.bincount(inputs.clip, weights, count)
-    return np.bincount(inputs.clip, weights * steps, count) / np.maximum(totals, SHORTEST)
+    return np.bincount(inputs.clip, weights * steps, count) / np.maximum(totals, HEARD_FLOOR)
 
 
 def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:

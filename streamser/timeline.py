@@ -14,6 +14,7 @@ UNCERTAIN = "uncertain"
 NO_SPEECH = "no_speech"
 SMOOTHING = 0.7  # seconds, the time constant of the running mean of log posteriors
 FORGET_AFTER = to_samples(3.0)  # a pause that long ends the mood: the next speech is judged afresh
+HEARD_FLOOR = 0.05  # seconds: the least that a step counts for
 HEARD_CAP = 2.0  # seconds of speech from which on a step counts fully towards its utterance
 
 
@@ -86,7 +87,7 @@ class UtteranceDecision:
     _weight: float = 0.0
 
     def add(self, decision: Decision, heard: float) -> None:
-        weight = max(min(heard, HEARD_CAP), 0.05)
+        weight = max(min(heard, HEARD_CAP), HEARD_FLOOR)
         weighted = weight * decision.log_posterior
         self._sum = weighted if self._sum is None else self._sum + weighted
         self._confidence += weight * decision.confidence

@@ -1,20 +1,18 @@
 """From cached inputs to a calibrated member and its graph, on inputs made up here."""
 
+import numpy as np
+import onnx
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
-
-import numpy as np  # noqa: E402
-import onnx  # noqa: E402
-
-from export.fusion import INPUTS, ensemble_posteriors, example_batch, export_graph, parity, run_graph  # noqa: E402
-from streamser.fusion_input import FusionInput  # noqa: E402
-from train.corpora import LABELS  # noqa: E402
-from train.features import STEP, Collection, Stream, channel, fresh_stream, room_silence  # noqa: E402
-from train.fusion import train as training  # noqa: E402
-from train.fusion.data import TEXT_SHARES, Inputs, TextBank, TrainingSet, collate, common_rows, in_order, perturbed  # noqa: E402
-from train.fusion.mdat import Ensemble, Member, MemberConfig  # noqa: E402
+from export.fusion import INPUTS, example_batch, export_graph, parity, run_graph
+from streamser.fusion_input import FusionInput
+from train.corpora import LABELS
+from train.features import STEP, Collection, Stream, channel, fresh_stream, room_silence
+from train.fusion import train as training
+from train.fusion.data import TEXT_SHARES, Inputs, TextBank, TrainingSet, collate, common_rows, in_order, perturbed
+from train.fusion.decide import ensemble_posteriors
+from train.fusion.mdat import Ensemble, Member, MemberConfig
 
 SMALL = MemberConfig(width=16, heads=2, feed_forward=16, hidden=16, dropout=0.1)
 
@@ -182,7 +180,8 @@ def test_in_order_keeps_rows_and_order():
 
 
 def test_a_fresh_stream_ends_on_a_step_and_a_channel_keeps_length(tmp_path):
-    soundfile = pytest.importorskip("soundfile")
+    import soundfile
+
     from train.corpora import Clip
 
     samples = np.sin(np.arange(20_123) / 20).astype(np.float32) / 4

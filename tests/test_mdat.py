@@ -1,14 +1,12 @@
 """The fusion network: its graph attention against torch-geometric, its masks, and modalities that are absent."""
 
+import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-import numpy as np  # noqa: E402
-
-from export.fusion import example_batch  # noqa: E402
-from train.fusion.mdat import ChannelPooling, GraphAttention, Member, MemberConfig, masked_softmax  # noqa: E402
-from train.fusion.train import CONFIGURATIONS, as_tensors  # noqa: E402
+from export.fusion import example_batch
+from train.fusion.mdat import ChannelPooling, GraphAttention, Member, MemberConfig, masked_softmax
+from train.fusion.train import CONFIGURATIONS, as_tensors
 
 SMALL = MemberConfig(width=16, heads=2, feed_forward=16, hidden=8)
 
@@ -38,7 +36,8 @@ def widened(batch: dict[str, np.ndarray], more: int) -> dict[str, np.ndarray]:
 
 
 def test_graph_attention_is_gatconv_on_the_full_graph():
-    geometric = pytest.importorskip("torch_geometric.nn")
+    from torch_geometric import nn as geometric
+
     nodes, width = 9, 12
     ours = GraphAttention(width)
     theirs = geometric.GATConv(width, width, heads=1, bias=False, add_self_loops=False)

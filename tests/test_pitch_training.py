@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
+import pyworld
+import torch
 
-torch = pytest.importorskip("torch")
-pyworld = pytest.importorskip("pyworld")
-
-from streamser.features.pitch import decode  # noqa: E402
-from train.pitch.measure import compare  # noqa: E402
-from train.pitch.network import DELAY, MELS, PitchNetwork  # noqa: E402
-from train.pitch.synthesis import HOP, SAMPLE_RATE, harmonic_sound, resynthesise  # noqa: E402
-from train.pitch.train import masked_loss, targets  # noqa: E402
+from streamser.features.pitch import decode
+from train.pitch.measure import compare
+from train.pitch.network import DELAY, MELS, PitchNetwork
+from train.pitch.synthesis import HOP, SAMPLE_RATE, harmonic_sound, resynthesise
+from train.pitch.train import masked_loss, targets
 
 
 def world(audio: np.ndarray) -> np.ndarray:

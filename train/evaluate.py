@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from export.fusion import ensemble_posteriors
 from streamser.sessions import open_session
 from train.baselines import BASELINES, Baseline, egemaps
 from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA
 from train.features import GRAPHS, PACK, Collection, build, folder_of, load_features, sealed_collection
 from train.fusion.data import in_order, load_inputs
-from train.fusion.decide import Decisions, decide
+from train.fusion.decide import Decisions, decide, ensemble_posteriors
 from train.metrics import confusion, interval_over_speakers, macro_f1, uar
 
 FOUR = tuple(LABELS.index(label) for label in ("anger", "happiness", "neutral", "sadness"))

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamser.timeline import HEARD_CAP
+from streamser.timeline import HEARD_CAP, HEARD_FLOOR
 from train.metrics import UNDECIDED
-
-SHORTEST = 0.05  # seconds: the least that a step counts
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,14 @@ def decide(log_posteriors: np.ndarray, heard: np.ndarray, clip: np.ndarray, clip
         clip: int64 [steps], which clip a step belongs to.
         clips: how many clips there are, some perhaps without any step.
     """
-    weights = np.clip(heard, SHORTEST, HEARD_CAP)
+    weights = np.clip(heard, HEARD_FLOOR, HEARD_CAP)
     sums, totals = np.zeros((clips, log_posteriors.shape[1]), np.float64), np.zeros(clips)
     np.add.at(sums, clip, log_posteriors * weights[:, None])
     np.add.at(totals, clip, weights)
     return Decisions((sums / np.maximum(totals, 1e-6)[:, None]).astype(np.float32), totals > 0)
+
+
+def ensemble_posteriors(log_probabilities: np.ndarray) -> np.ndarray:
+    """The decision of the members: their mean log-posterior, normalised; float32 [batch, 7]."""
+    mean = log_probabilities.mean(0)
+    return (mean - np.logaddexp.reduce(mean, axis=-1, keepdims=True)).astype(np.float32)
