@@ -21,6 +21,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from benchmarks.machine import machine_card
 from streamser import Recognizer
 from streamser.features.voice_activity import FRAME
+from streamser.transcript import LEAST_LOG_PROBABILITY
 from train.corpora import Clip, read_audio, read_corpus
 
 SENTENCES = {"stmt01": "kids are talking by the door", "stmt02": "dogs are sitting by the door"}
@@ -65,8 +66,9 @@ def compare_decoders(recognizer: Recognizer, clips: list[Clip]) -> None:
         for length in (1500, 1000, 800, 500):
             whisper._silence = silence[:length]
             begun = time.perf_counter()
-            texts = [whisper.decode(encoding, "en").text for encoding in encodings]
+            hypotheses = [whisper.decode(encoding, "en", {}, LEAST_LOG_PROBABILITY[True]) for encoding in encodings]
             spent = 1000 * (time.perf_counter() - begun) / len(clips)
+            texts = ["".join(word.text for word in hypothesis.words) for hypothesis in hypotheses]
             rate = error_rate([reference(clip) for clip in clips], texts)
             print(f"clip + silence to {length:<6} {100 * rate:7.1f} {spent:10.0f}", flush=True)
     finally:
