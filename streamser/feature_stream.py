@@ -51,7 +51,7 @@ class Features:
             whisper=Whisper(resolve_whisper(pack.whisper, pack.file("whisper_encoder")), accelerator),
             pitch=PitchTracker.load(pack.file("pitch"), accelerator),
             spectral=SpectralEncoder.load(pack.file("spectral"), accelerator),
-            text=TextEncoder.load(pack.folder, accelerator),
+            text=TextEncoder(pack.file("text"), pack.file("tokenizer"), accelerator),
             quantiser=F0Quantiser(),
         )
 
