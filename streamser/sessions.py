@@ -10,8 +10,6 @@ from streamser.errors import AcceleratorError, UsageError
 if TYPE_CHECKING:
     import onnxruntime
 
-Accelerator = Literal["auto", "cpu", "cuda"]
-
 
 def resolve_accelerator(accelerator: str) -> Literal["cpu", "cuda"]:
     """`auto` is CUDA where onnxruntime offers it, else the CPU.

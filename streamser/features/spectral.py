@@ -32,11 +32,9 @@ class SpectralEncoder:
     Attributes:
         width: length of a column's vector.
         look_ahead: samples that must have been fed after a column's end before it comes out.
-        column_samples: samples that one column covers.
     """
 
     look_ahead = LOOK_AHEAD
-    column_samples = COLUMN_SAMPLES
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self.session = session

@@ -39,7 +39,6 @@ class Pack:
     transcript_step: float
     text_lag: float
     whisper: WhisperSpecification
-    whisper_layers: tuple[int, ...]
     components: dict[str, Component]
     members: tuple[str, ...]
     vote: str
@@ -100,7 +99,6 @@ def _parse(folder: Path, fields: dict[str, Any]) -> Pack:
         transcript_step=float(whisper["transcript_step"]),
         text_lag=float(whisper["text_lag"]),
         whisper=WhisperSpecification(whisper["name"], tuple(whisper["wheels"]), whisper["sha256"]),
-        whisper_layers=tuple(whisper["layers"]),
         components=components,
         members=tuple(fields["members"]),
         vote=str(fields["vote"]),
