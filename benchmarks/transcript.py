@@ -20,6 +20,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 from benchmarks.machine import machine_card
 from streamser import Recognizer
+from streamser.events import UtteranceEvent
 from streamser.features.voice_activity import FRAME
 from streamser.transcript import LEAST_LOG_PROBABILITY
 from train.corpora import Clip, read_audio, read_corpus
@@ -42,7 +43,7 @@ def streamed_text(recognizer: Recognizer, samples: np.ndarray, language: str) ->
     """What the utterance events of one stream say in order."""
     stream = recognizer.stream(language=language)
     events = stream.feed(samples) + stream.finish()
-    return " ".join(event.text for event in events if event.type == "utterance")  # type: ignore[attr-defined]
+    return " ".join(event.text for event in events if isinstance(event, UtteranceEvent))
 
 
 def trimmed(recognizer: Recognizer, samples: np.ndarray) -> np.ndarray:

@@ -20,12 +20,11 @@ from torch import Tensor, nn
 
 from streamser.fusion_input import MODALITIES
 from streamser.sessions import open_session
-from streamser.timeline import HEARD_CAP, HEARD_FLOOR
 from train.corpora import LABELS, TRAINING_CORPORA
 from train.features import PACK, Collection
 from train.fusion.calibration import risk_coverage
 from train.fusion.data import Batch, Inputs, checkpoint_folder, in_order, load_inputs
-from train.fusion.decide import decide, ensemble_posteriors
+from train.fusion.decide import clip_confidence, decide, ensemble_posteriors
 from train.fusion.mdat import SPECTRAL_WIDTH, TEXT_WIDTH, WHISPER_WIDTH, Ensemble
 from train.fusion.train import as_tensors, kinds_of, load_member
 from train.metrics import calibration_error, coverage_threshold, macro_f1
@@ -131,14 +130,6 @@ def parity(ensemble: Ensemble, path: Path, batches: list[Batch]) -> float:
     return worst
 
 
-def clip_confidence(steps: np.ndarray, inputs: Inputs) -> np.ndarray:
-    """The confidence of every clip, float [clips]: the mean of its steps', weighted as the time line does it; 0 without speech."""
-    weights = np.clip(inputs.heard, HEARD_FLOOR, HEARD_CAP)
-    count = len(inputs.clip_label)
-    totals = np.bincount(inputs.clip, weights, count)
-    return np.bincount(inputs.clip, weights * steps, count) / np.maximum(totals, HEARD_FLOOR)
-
-
 def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:
     """Confidence thresholds and risk-coverage on validation speakers, for steps and for whole clips; corpora weigh the same.
 
@@ -155,7 +146,9 @@ def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:
         posteriors.append((np.exp(joint), part.labels))
         surest["step"].append((confidence, joint.argmax(1) == part.labels))
         right = decisions.labels() == part.clip_label
-        surest["utterance"].append((clip_confidence(confidence, part)[decisions.found], right[decisions.found]))
+        surest["utterance"].append(
+            (clip_confidence(confidence, part.heard, part.clip, len(part.clip_label))[decisions.found], right[decisions.found])
+        )
     rng = np.random.default_rng(0)
     found: dict[str, Any] = {"validation_macro_f1": scores}
     for name, parts in surest.items():

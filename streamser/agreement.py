@@ -80,6 +80,10 @@ class RunText:
         self.settled = [word for word in self.settled if _middle(word) < anchor] + words
         self.committed, self.pending = [], []
 
+    def forget_before(self, sample: int) -> None:
+        """Drop what was settled before a sample index: the words of utterances that are over."""
+        self.settled = [word for word in self.settled if _middle(word) >= sample]
+
     def between(self, start: int | None, end: int | None) -> Text:
         """The words spoken between two sample indices, None being open."""
 

@@ -157,7 +157,9 @@ class Transcript:
             text.agree(words, decoding.due, hypothesis.language)
             self._advance(decoding, text)
         while self._cut and self._cut[0][0] <= decoding.due:
-            finals.append(self._final(self._cut.popleft()[1], text))
+            over = self._cut.popleft()[1]
+            finals.append(self._final(over, text))
+            text.forget_before(over.end or 0)
         if decoding.last is not None:
             finals.append(self._final(decoding.last, text))
             for old in [run for run in self._runs if run < decoding.run]:

@@ -55,6 +55,13 @@ def test_a_run_that_was_cut_loses_and_doubles_no_word() -> None:
     assert second.final_part() == "four five six"
 
 
+def test_words_of_utterances_that_are_over_are_forgotten() -> None:
+    text = agreed("one two three four", "one two three four")
+    text.settle(4, 32_000)
+    text.forget_before(16_000)
+    assert text.between(None, None).final_part() == "three four"
+
+
 def test_the_quietest_moment_is_found_near_a_position() -> None:
     samples = np.ones(32_000, np.float32)
     samples[16_800:18_400] = 0.0

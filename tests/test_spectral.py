@@ -112,7 +112,10 @@ def test_front_end_is_its_definition(sound: np.ndarray) -> None:
     """Frame by frame in float64 with a plain DFT: frame i centred on sample 160 i, zeros before the start."""
     padded = np.concatenate([np.zeros(256), sound.astype(np.float64), np.zeros(512)])
     window = np.hanning(513)[:-1]
-    mel = lambda hertz: 2595.0 * np.log10(1.0 + hertz / 700.0)  # noqa: E731
+
+    def mel(hertz: float) -> float:
+        return float(2595.0 * np.log10(1.0 + hertz / 700.0))
+
     corners = np.linspace(0.0, mel(8000.0), 66)
     got = columns_decibels(sound)
     assert got.shape == ((len(sound) - LOOK_AHEAD) // COLUMN_SAMPLES, 16, 64)

@@ -23,7 +23,7 @@ from train.baselines import BASELINES, Baseline, egemaps
 from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA
 from train.features import GRAPHS, PACK, Collection, build, folder_of, load_features, sealed_collection
 from train.fusion.data import in_order, load_inputs
-from train.fusion.decide import Decisions, decide, ensemble_posteriors
+from train.fusion.decide import Decisions, EmittedDecisions, decide, ensemble_posteriors
 from train.metrics import confusion, interval_over_speakers, macro_f1, uar
 
 FOUR = tuple(LABELS.index(label) for label in ("anger", "happiness", "neutral", "sadness"))
@@ -43,13 +43,17 @@ class Truth:
         return cls(np.array([LABELS.index(clip.label) for clip in clips]), np.array([clip.speaker for clip in clips]))
 
 
-def network_decisions(collection: Collection, graph: Path) -> dict[str, Decisions]:
-    """The decisions of the ensemble and of each of its members about every clip."""
+def network_decisions(collection: Collection, graph: Path) -> dict[str, Decisions | EmittedDecisions]:
+    """The decisions of the ensemble, as argmax and as a stream emits them, and of each of its members about every clip."""
     inputs = load_inputs(collection)
     session = open_session(graph)
     outputs = np.concatenate([session.run(["log_probabilities"], batch)[0] for batch in in_order(inputs)], axis=1)
     clips = len(inputs.clip_label)
-    found = {"ensemble": decide(ensemble_posteriors(outputs), inputs.heard, inputs.clip, clips)}
+    threshold = float(json.loads(graph.with_suffix(".json").read_text())["utterance_uncertain_below"])
+    found: dict[str, Decisions | EmittedDecisions] = {
+        "ensemble": decide(ensemble_posteriors(outputs), inputs.heard, inputs.clip, clips),
+        "uncertain is wrong": EmittedDecisions(outputs, inputs.heard, inputs.clip, clips, threshold),
+    }
     for number, member in enumerate(outputs):
         found[f"member {number + 1}"] = decide(member, inputs.heard, inputs.clip, clips)
     return found
@@ -62,7 +66,7 @@ def chance(truth: Truth) -> Decisions:
     return Decisions(guesses, np.ones(len(truth.labels), bool))
 
 
-def scores_of(decisions: Decisions, truth: Truth, sealed: bool) -> dict[str, Any]:
+def scores_of(decisions: Decisions | EmittedDecisions, truth: Truth, sealed: bool) -> dict[str, Any]:
     """The figures of one system on one corpus; `score` is the one of the agreed measure, with its interval."""
     if sealed:
         four = np.isin(truth.labels, FOUR)
@@ -114,7 +118,7 @@ def evaluate(collections: list[Collection], graph: Path, show_confusion: bool) -
     return figures
 
 
-def print_confusion(truth: Truth, decisions: Decisions) -> None:
+def print_confusion(truth: Truth, decisions: Decisions | EmittedDecisions) -> None:
     """Rows are the truth; the last column counts clips without speech."""
     table = confusion(truth.labels, decisions.labels(), len(LABELS))
     print("  " + " ".join(f"{label[:7]:>8s}" for label in ("", *LABELS, "none")))

@@ -49,3 +49,38 @@ def ensemble_posteriors(log_probabilities: np.ndarray) -> np.ndarray:
     """The decision of the members: their mean log-posterior, normalised; float32 [batch, 7]."""
     mean = log_probabilities.mean(0)
     return (mean - np.logaddexp.reduce(mean, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def clip_confidence(confidence: np.ndarray, heard: np.ndarray, clip: np.ndarray, clips: int) -> np.ndarray:
+    """The confidence of every clip, float [clips]: the mean of its steps', weighted as the time line does it; 0 without speech."""
+    weights = np.clip(heard, HEARD_FLOOR, HEARD_CAP)
+    totals = np.bincount(clip, weights, clips)
+    return np.bincount(clip, weights * confidence, clips) / np.maximum(totals, HEARD_FLOOR)
+
+
+@dataclass(frozen=True)
+class EmittedDecisions:
+    """What a stream would emit for every clip: `uncertain`, which is wrong in every score, below the pack's threshold.
+
+    members: float32 [members, steps, 7], calibrated log-posteriors. heard, clip: of the steps. uncertain_below: of an utterance.
+    """
+
+    members: np.ndarray
+    heard: np.ndarray
+    clip: np.ndarray
+    clips: int
+    uncertain_below: float
+
+    @property
+    def found(self) -> np.ndarray:
+        """bool [clips]: which have a step of speech."""
+        return np.bincount(self.clip, minlength=self.clips) > 0
+
+    def labels(self, allowed: Iterable[int] | None = None) -> np.ndarray:
+        """The label of every clip, int64 [clips], as with `--labels`; UNDECIDED where it is `uncertain` or there was no speech."""
+        columns = np.arange(self.members.shape[2]) if allowed is None else np.array(sorted(allowed))
+        members = self.members[:, :, columns]
+        members = members - np.logaddexp.reduce(members, axis=-1, keepdims=True)
+        decided = decide(ensemble_posteriors(members), self.heard, self.clip, self.clips)
+        sure = clip_confidence(np.exp(members.mean(0).max(-1)), self.heard, self.clip, self.clips) >= self.uncertain_below
+        return np.where(decided.found & sure, columns[decided.log_posteriors.argmax(1)], UNDECIDED)
