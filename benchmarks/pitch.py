@@ -1,174 +1,175 @@
-"""`python -m benchmarks.pitch`: our pitch beside swift-f0 and WORLD on speech with a laryngograph reference.
+"""`python -m benchmarks.pitch`: our pitch beside its peers on recorded and on resynthesised speech, clean, noisy, by telephone.
 
-Data: ../shared/pitch/fda_ue, 100 utterances of two speakers, F0 every 15 ms; clean and with held-out noise at 10 dB. Raw pitch
-accuracy counts voiced reference frames within 50 cents, whatever the tracker says about voicing (WORLD has no guess where
-it says unvoiced, so the two others are favoured there); overall accuracy wants both decisions right in every frame.
+Data: FDA-UE (F0 from a laryngograph) and WORLD resynthesis of unseen speakers (`pitch_material`). Every tracker, ours too,
+has one constant time shift fitted on clean resynthesised speech and one voicing threshold for all conditions fitted on
+FDA-UE's even files; FDA-UE's odd files and the whole resynthesised set are scored. Overall accuracy (right pitch and right
+flag over all frames) is the primary figure. Raw pitch accuracy ignores the flag, which favours trackers that guess
+everywhere: Praat and WORLD have no guess where they say unvoiced. The peers' tracks are kept in the cache.
+`pip install streamser[train,benchmark]` installs them, but for two that would bring torchaudio along:
+`pip install --no-deps torchcrepe==0.0.24 penn==0.0.5 yapecs`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import logging
 import sys
-import time
-from collections.abc import Callable
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamser.clock import SAMPLE_RATE
-from streamser.features.mel import HOP
-from streamser.features.pitch import PitchTracker
-from train.corpora import data_root
-from train.pitch.measure import Scores, compare
-from train.pitch.noise import recorded_noise
+from benchmarks.machine import machine_card
+from benchmarks.pitch_material import CONDITIONS
+from benchmarks.pitch_reading import FDA, SYNTHETIC, Reading, Speech, read
+from benchmarks.pitch_scores import Flags, Measures, agreed, mean_of, measures
+from benchmarks.pitch_trackers import all_trackers
+from benchmarks.pitch_tracks import costs
+from benchmarks.pitch_verdicts import MEAN, Difference, differences, overall, verdicts
 
-GRID_SECONDS = 0.015
-BLOCK = 8000
-SWIFT_CONFIDENCE = 0.5  # the best of 0.2 to 0.9 on this very data; at 0.8 its voicing F1 is 0.88 clean and 0.65 at 10 dB
-Audio = NDArray[np.float32]
-Track = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]  # seconds, Hz (0: no guess), voiced
+COST_FILES = 12
+Rows = dict[str, dict[str, dict[str, float]]]  # by tracker, condition and measure
+HEADS = ("RPA", "RCA", "octave", "VP", "VR", "VF1", "OA", "cents")
 
 
-def ours(path: Path) -> Callable[[Audio], Track]:
-    """Our tracker, fed as the recogniser feeds it, 0.5 s at a time."""
-    tracker = PitchTracker.load(path)
-    threshold, tracker.threshold = tracker.threshold, -1.0  # the best guess everywhere; voicing is decided below
-
-    def track(audio: Audio) -> Track:
-        stream = tracker.stream()
-        padded = np.concatenate([audio, np.zeros(tracker.look_ahead, np.float32)])
-        parts = [stream.feed(padded[at : at + BLOCK]) for at in range(0, len(padded), BLOCK)]
-        f0 = np.concatenate([part.f0_hz for part in parts])
-        salience = np.concatenate([part.salience for part in parts])
-        return np.arange(len(f0)) * HOP / SAMPLE_RATE, f0, salience > threshold
-
-    return track
+def _cells(row: Measures) -> str:
+    *parts, cents = astuple(row)
+    return " ".join(f"{100 * part:6.2f}" for part in parts) + f" {cents:6.1f}"
 
 
-def swift() -> Callable[[Audio], Track]:
-    """swift-f0 over the whole utterance."""
-    from swift_f0 import SwiftF0
-
-    detector = SwiftF0(threads=1)
-
-    def track(audio: Audio) -> Track:
-        result = detector.detect(audio, SAMPLE_RATE)
-        pitch = np.asarray(result.pitch_hz, dtype=np.float32)
-        return np.asarray(result.timestamps), pitch, np.asarray(result.confidence) > SWIFT_CONFIDENCE
-
-    return track
-
-
-def world() -> Callable[[Audio], Track]:
-    """WORLD's dio and stonemask over the whole utterance."""
-    import pyworld
-
-    def track(audio: Audio) -> Track:
-        samples = audio.astype(np.float64)
-        coarse, times = pyworld.dio(samples, SAMPLE_RATE, f0_floor=50.0, f0_ceil=900.0, frame_period=5.0)
-        f0 = pyworld.stonemask(samples, coarse, times, SAMPLE_RATE).astype(np.float32)
-        return times, f0, f0 > 0
-
-    return track
+def print_measures(readings: list[Reading], speech: Speech, name: str, ahead: dict[tuple[str, str], Difference]) -> Rows:
+    """A table for each condition and for their mean; the same as numbers by tracker and condition."""
+    found: dict[str, dict[str, Measures]] = {}
+    for reading in readings:
+        rows = {condition: measures(*reading.tallies(speech, name, condition)) for condition in CONDITIONS}
+        found[reading.tracker.name] = {**rows, MEAN: mean_of(list(rows.values()))}
+    for condition in (*CONDITIONS, MEAN):
+        print(f"\n{name}, {condition}\n{'':16} " + " ".join(f"{head:>6}" for head in HEADS) + "  ours minus its OA [95 %]")
+        for tracker, rows in found.items():
+            difference = ahead.get((tracker, condition))
+            print(f"{tracker:16} {_cells(rows[condition])}" + (f"  {difference}" if difference else ""))
+    return {
+        tracker: {condition: {key: round(value, 4) for key, value in asdict(row).items()} for condition, row in rows.items()}
+        for tracker, rows in found.items()
+    }
 
 
-def on_grid(track: Track, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A track at 0, 15, 30 ... ms: between two frames the geometric mean if they are near, else the nearer frame's."""
-    times, f0, voiced = track
-    wanted = np.arange(count) * GRID_SECONDS
-    after = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
-    part = np.clip((wanted - times[after - 1]) / (times[after] - times[after - 1]), 0, 1)
-    nearest = np.where(part < 0.5, after - 1, after)
-    low, high = np.maximum(f0[after - 1], 1e-3), np.maximum(f0[after], 1e-3)
-    mean = low ** (1 - part) * high**part
-    pitch = np.where(np.abs(np.log2(high / low)) < 0.1, mean, f0[nearest])
-    pitch = np.where((f0[after - 1] > 0) & (f0[after] > 0), pitch, f0[nearest])
-    return pitch.astype(np.float32), voiced[nearest]
+def print_summary(readings: list[Reading], rows: Rows, spent: dict[str, float], name: str) -> None:
+    """Overall accuracy by condition, and what each tracker is and costs."""
+    columns = (*CONDITIONS, MEAN)
+    print(f"\n{name}, overall accuracy, %\n{'':16} " + " ".join(f"{head:>9}" for head in columns), end="")
+    print(f" {'look-ahead':>12} {'shift':>7} {'threshold':>10} {'ms/s':>7} {'ours/its':>8}")
+    mine = spent[readings[0].tracker.name]
+    for reading in readings:
+        tracker = reading.tracker
+        cells = " ".join(f"{100 * rows[tracker.name][column]['overall']:9.2f}" for column in columns)
+        reach = "whole file" if tracker.look_ahead_ms is None else f"{tracker.look_ahead_ms:.0f} ms"
+        level = f"{tracker.thresholds[reading.level]:.2f}" if len(tracker.thresholds) > 1 else "none"
+        cost = spent[tracker.name]
+        print(f"{tracker.name:16} {cells} {reach:>12} {1000 * reading.shift:+4.0f} ms {level:>10} {cost:7.1f} {mine / cost:8.2f}")
 
 
-def utterances(limit: int | None) -> list[tuple[str, Audio, NDArray[np.float32]]]:
-    """(speaker, audio at 16 kHz, reference Hz every 15 ms)."""
-    import soundfile
-    import soxr
+def agreed_frames(readings: list[Reading], speech: Speech) -> dict[int, Flags] | None:
+    """Frames of FDA-UE's scored files where swift-f0, Praat and one of WORLD's agree in the clean recording.
 
-    found = []
-    for path in sorted((data_root() / "pitch" / "fda_ue").glob("*.flac"))[:limit]:
-        audio, rate = soundfile.read(path, dtype="float32")
-        reference = np.array(path.with_suffix(".f0ref").read_text().split(), dtype=np.float32)
-        found.append((path.stem[:2], np.asarray(soxr.resample(audio, rate, SAMPLE_RATE), np.float32), reference))
+    Kept are frames that the reference calls voiced where they lie within 25 cents of each other, and frames that it calls
+    unvoiced where all three do: so ours has no say, and most errors of the reference are left out. None without the three.
+    """
+    by_name = {reading.tracker.name: reading for reading in readings}
+    thirds = [name for name in ("dio", "harvest") if name in by_name]
+    if not thirds or not {"swift-f0", "praat ac"} <= set(by_name):
+        return None
+    masks = {}
+    for index in speech.scored(FDA):
+        truth = speech.sets[FDA][index].truth > 0
+        masks[index] = np.zeros(len(truth), dtype=bool)
+        for third in thirds:
+            voiced, silent = agreed([by_name[name].decided(FDA, "clean", index) for name in ("swift-f0", "praat ac", third)])
+            masks[index] |= np.where(truth, voiced, silent)
+    return masks
+
+
+def print_agreed(readings: list[Reading], speech: Speech) -> dict[str, dict[str, float]]:
+    """Overall and raw pitch accuracy where three trackers agree."""
+    masks = agreed_frames(readings, speech)
+    if masks is None:
+        print("\nno table of agreed frames: swift-f0, Praat and WORLD are needed for it")
+        return {}
+    kept = np.concatenate(list(masks.values()))
+    voiced = np.concatenate([speech.sets[FDA][index].truth > 0 for index in masks])
+    print("\nFDA-UE where swift-f0, Praat and one of WORLD's agree in the clean recording", end=" ")
+    print(f"({100 * kept[voiced].mean():.0f} % of the voiced and {100 * kept[~voiced].mean():.0f} % of the unvoiced frames)")
+    print("overall accuracy / raw pitch accuracy, %")
+    print(f"{'':16} " + " ".join(f"{head:>13}" for head in CONDITIONS))
+    found = {}
+    for reading in readings:
+        rows = [measures(*reading.tallies(speech, FDA, condition, masks)) for condition in CONDITIONS]
+        print(f"{reading.tracker.name:16} " + " ".join(f"{100 * row.overall:6.2f}/{100 * row.raw_pitch:6.2f}" for row in rows))
+        found[reading.tracker.name] = {condition: round(row.overall, 4) for condition, row in zip(CONDITIONS, rows, strict=True)}
     return found
 
 
-def with_noise(audio: Audio, noises: list[Audio], decibel: float, generator: np.random.Generator) -> Audio:
-    """Audio and a random held-out noise so much below it (both as mean power of the whole utterance)."""
-    recording = noises[int(generator.integers(len(noises)))]
-    noise = np.resize(np.roll(recording, -int(generator.integers(len(recording)))), len(audio))
-    return audio + noise * np.float32(np.sqrt(np.mean(audio**2) / np.mean(noise**2)) * 10 ** (-decibel / 20))
-
-
-def measure(track: Callable[[Audio], Track], data: list[tuple[str, Audio, NDArray[np.float32]]]) -> tuple[dict[str, Scores], float]:
-    """Scores of all frames and of each speaker's, and milliseconds of one core per second of audio."""
-    rows: dict[str, list[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]]] = {}
-    spent, heard = 0.0, 0.0
-    for speaker, audio, reference in data:
-        began = time.process_time()
-        found = track(audio)
-        spent += time.process_time() - began
-        heard += len(audio) / SAMPLE_RATE
-        for group in ("all", speaker):
-            rows.setdefault(group, []).append((*on_grid(found, len(reference)), reference))
-    scores = {
-        group: compare(
-            np.concatenate([row[0] for row in kept]),
-            np.concatenate([row[1] for row in kept]),
-            np.concatenate([row[2] for row in kept]),
-        )
-        for group, kept in rows.items()
-    }
-    return scores, 1000 * spent / heard
-
-
 def main() -> int:
-    """Print a table, then one line of JSON."""
+    """Print the tables and verdicts, then one line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pitch", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("streamser/packs/default/pitch.onnx"))
-    parser.add_argument("--limit", type=int, help="only the first so many utterances")
+    parser.add_argument("--limit", type=int, help="so many utterances of FDA-UE, at least 4, and half as many others")
+    parser.add_argument("--picture", type=Path, help="draw an utterance of each speaker of FDA-UE into this PNG")
+    parser.add_argument("--without", metavar="NAMES", default="", help="peers to leave out, with commas: harvest is slow")
     args = parser.parse_args()
-    clean = utterances(args.limit)
-    noises = recorded_noise(held_out=True)
-    generator = np.random.default_rng(0)
-    noisy = [(speaker, with_noise(audio, noises, 10.0, generator), truth) for speaker, audio, truth in clean]
-    report: dict[str, dict[str, float]] = {}
-    heads = ("RPA", "RCA", "VP", "VR", "VF1", "OA", "cents", "ms/s")
-    print(f"{'tracker':10} {'audio':6} {'who':4} " + " ".join(f"{head:>6}" for head in heads))
-    for name, make in (("streamser", lambda: ours(args.model)), ("swift-f0", swift), ("world", world)):
-        track = make()
-        for condition, data in (("clean", clean), ("10 dB", noisy)):
-            scores, cost = measure(track, data)
-            for group, found in scores.items():
-                cells = (
-                    found.pitch_accuracy,
-                    found.chroma_accuracy,
-                    found.voicing_precision,
-                    found.voicing_recall,
-                    found.voicing_f1,
-                    found.overall_accuracy,
-                )
-                print(
-                    f"{name:10} {condition:6} {group:4} "
-                    + " ".join(f"{100 * cell:6.2f}" for cell in cells)
-                    + f" {found.median_cents:6.1f} {cost:6.1f}"
-                )
-            report[f"{name} {condition}"] = {
-                "raw_pitch_accuracy": round(scores["all"].pitch_accuracy, 4),
-                "voicing_f1": round(scores["all"].voicing_f1, 4),
-                "overall_accuracy": round(scores["all"].overall_accuracy, 4),
-                "median_cents": round(scores["all"].median_cents, 2),
-                "ms_per_second": round(cost, 2),
+    if args.limit is not None and args.limit < 4:
+        parser.error("--limit needs at least 4: even files to fit thresholds on and odd ones to score")
+    if args.picture and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--picture needs matplotlib: pip install streamser[benchmark]")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    trackers, missing = all_trackers(args.model, args.without.split(",") if args.without else ())
+    speech = Speech.load(args.limit)
+    readings = [read(tracker, speech) for tracker in trackers]
+    ours = readings[0].tracker.name
+    clean = [speech.heard[FDA, "clean"][index] for index in speech.scored(FDA)]
+    spent = costs(trackers, clean[:COST_FILES])
+
+    for name, utterances in speech.sets.items():
+        seconds = sum(len(audio) for audio in speech.heard[name, "clean"]) / 16000
+        print(f"{name}: {len(utterances)} utterances, {seconds:.0f} s, {len(speech.scored(name))} scored")
+    print(*missing, sep="\n")
+    results, lines = {}, []
+    for name in (SYNTHETIC, FDA):
+        accuracy = overall(readings, speech, name)
+        ahead = differences(accuracy, ours)
+        results[name] = print_measures(readings, speech, name, ahead)
+        print_summary(readings, results[name], spent, name)
+        if name == FDA and len(readings) > 1:
+            lines = verdicts(readings, accuracy, ahead)
+    agreement = print_agreed(readings, speech)
+    print("\nbars, on FDA-UE's odd files (look-ahead as built; the fitted shift adds to it)")
+    for line, met in lines:
+        print(f"{'met    ' if met else 'not met'} {line}")
+    if args.picture:
+        from benchmarks.pitch_picture import draw
+
+        draw(args.picture, readings, speech)
+    report = {
+        "benchmark": "pitch",
+        "model": args.model.name,
+        "results": results,
+        "agreed_frames": agreement,
+        "trackers": {
+            reading.tracker.name: {
+                "look_ahead_ms": reading.tracker.look_ahead_ms,
+                "shift_ms": round(1000 * reading.shift),
+                "threshold": reading.tracker.thresholds[reading.level],
+                "ms_per_second": round(spent[reading.tracker.name], 2),
             }
-    print(json.dumps({"benchmark": "pitch", "utterances": len(clean), "results": report}))
+            for reading in readings
+        },
+        "not_run": missing,
+        "verdicts": [{"bar": line, "met": met} for line, met in lines],
+        "machine": machine_card(),
+    }
+    print(json.dumps(report))
     return 0
 
 

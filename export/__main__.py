@@ -6,10 +6,14 @@ import argparse
 import importlib
 import sys
 
+from streamser.errors import StreamserError
+
 VERBS = {
     "whisper": "export.whisper",
     "pitch": "export.pitch",
+    "published-pitch": "export.published_pitch",
     "spectral": "export.spectral",
+    "published-spectral": "export.published_spectral",
     "text": "export.text",
     "fusion": "export.fusion",
     "pack": "export.pack",
@@ -23,7 +27,11 @@ def main() -> int:
     module = importlib.import_module(VERBS[sys.argv[1]])
     parser = argparse.ArgumentParser(prog=f"python -m export {sys.argv[1]}")
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(sys.argv[2:])))
+    try:
+        return int(module.run(parser.parse_args(sys.argv[2:])))
+    except StreamserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import streamser
 from streamser.packs.manifest import COMPONENTS, MANIFEST_FILE, SCHEMA, read_pack
 from streamser.packs.whisper import file_sha256
 from train.corpora import LABELS
@@ -102,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("folder", type=Path, nargs="?", default=Path("streamser/packs/default"))
     parser.add_argument("--name", default="default")
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", default=streamser.__version__)
     parser.add_argument("--licence", default="CC BY-NC-SA 4.0")
     parser.add_argument("--metrics", type=Path, help="the JSON in the last line that `python -m train evaluate` prints")
 

@@ -12,7 +12,7 @@ import numpy as np
 from streamser.audio.ring import AudioRing
 from streamser.clock import SAMPLE_RATE, to_samples
 from streamser.features.pitch import PitchTracker
-from streamser.features.quantised_f0 import F0Quantiser
+from streamser.features.quantised_f0 import DEFAULT_PACK_F0, F0Quantiser
 from streamser.features.spectral import SpectralEncoder
 from streamser.features.text import WIDTH as TEXT_WIDTH
 from streamser.features.text import TextEncoder, TextFeatures
@@ -52,7 +52,7 @@ class Features:
             pitch=PitchTracker.load(pack.file("pitch"), accelerator),
             spectral=SpectralEncoder.load(pack.file("spectral"), accelerator),
             text=TextEncoder(pack.file("text"), pack.file("tokenizer"), accelerator),
-            quantiser=F0Quantiser(),
+            quantiser=DEFAULT_PACK_F0,
         )
 
 

@@ -30,13 +30,16 @@ def resolve_accelerator(accelerator: str) -> Literal["cpu", "cuda"]:
     return "cuda" if accelerator == "cuda" or (accelerator == "auto" and available) else "cpu"
 
 
-def open_session(path: str | Path, accelerator: str = "cpu", threads: int = 1) -> onnxruntime.InferenceSession:
+def open_session(
+    path: str | Path, accelerator: str = "cpu", threads: int = 1, fixed_shapes: bool = False
+) -> onnxruntime.InferenceSession:
     """Open a graph with explicit threads and without spinning, and check that the provider asked for is the one in use.
 
     Args:
         path: the ONNX file.
         accelerator: auto, cpu or cuda. With `auto` a failing CUDA falls back to the CPU; with `cuda` it is an error.
         threads: intra-op threads.
+        fixed_shapes: every run has inputs of the same shapes, so that memory may be planned once and kept.
 
     Raises:
         AcceleratorError: CUDA was asked for and the session fell back to the CPU.
@@ -47,9 +50,9 @@ def open_session(path: str | Path, accelerator: str = "cpu", threads: int = 1) -
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Input lengths vary: with the pattern and the arena on, memory ratchets up to the largest shape ever seen.
-    options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
+    # Where input lengths vary, the pattern and the arena ratchet memory up to the largest shape ever seen.
+    options.enable_mem_pattern = fixed_shapes
+    options.enable_cpu_mem_arena = fixed_shapes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     resolved = resolve_accelerator(accelerator)
     providers = ["CPUExecutionProvider"]

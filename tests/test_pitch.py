@@ -57,7 +57,7 @@ def test_any_split_into_blocks_gives_the_same_frames(tracker: PitchTracker, size
     audio = mixed_audio()[: RATE if sizes == [1] else None]
     once, split = whole(tracker, audio), in_blocks(tracker, audio, sizes)
     np.testing.assert_allclose(split.salience, once.salience, atol=1e-5)
-    np.testing.assert_allclose(split.f0_hz, once.f0_hz, rtol=1e-5)
+    np.testing.assert_allclose(split.f0_hz, once.f0_hz, atol=1e-4, rtol=0)  # Hz
 
 
 def test_same_blocks_give_the_same_bits_and_streams_do_not_mix(tracker: PitchTracker) -> None:

@@ -6,9 +6,11 @@ import pyworld
 import torch
 
 from streamser.features.pitch import decode
+from train.pitch.augment import _telephone
+from train.pitch.consensus import UNKNOWN, consensus
 from train.pitch.measure import compare
 from train.pitch.network import DELAY, MELS, PitchNetwork
-from train.pitch.synthesis import HOP, SAMPLE_RATE, harmonic_sound, resynthesise
+from train.pitch.synthesis import HOP, SAMPLE_RATE, harmonic_sound, resynthesise, roughen
 from train.pitch.train import masked_loss, targets
 
 
@@ -84,6 +86,48 @@ def test_resynthesis_moves_the_pitch_to_the_contour_it_reports() -> None:
     assert both.sum() > 80
     assert np.median(np.abs(1200 * np.log2(found[both] / truth[both]))) < 15
     assert np.mean(truth[:40] > 0) < 0.1
+
+
+def test_consensus_knows_a_clear_voice_and_silence_and_admits_doubt() -> None:
+    from swift_f0 import SwiftF0
+
+    generator = np.random.default_rng(8)
+    times = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    f0 = 150 * 2 ** (0.2 * np.sin(2 * np.pi * 0.7 * times))
+    phase = 2 * np.pi * np.cumsum(f0) / SAMPLE_RATE
+    spoken = sum(np.cos(number * phase + number) / number for number in range(1, 25)) * 0.1
+    spoken[:SAMPLE_RATE] = 0.0
+    labels = consensus(spoken + 1e-5 * generator.standard_normal(len(spoken)), SwiftF0(threads=1))
+    assert len(labels) == 3 * 100 + 1
+    assert np.mean(labels[10:80] == 0) > 0.95
+    steady = labels[115:285]
+    assert np.mean(steady > 0) > 0.95
+    truth = f0[np.arange(115, 285) * HOP]
+    assert np.abs(1200 * np.log2(steady[steady > 0] / truth[steady > 0])).max() < 25
+    mixed = spoken + 0.5 * generator.standard_normal(len(spoken))  # 14 dB over the voice: they cannot all be sure
+    assert np.mean(consensus(mixed, SwiftF0(threads=1))[115:285] == UNKNOWN) > 0.2
+
+
+def test_rough_voices_are_rough_only_where_there_is_voice() -> None:
+    contour = np.full(400, 200.0)
+    contour[:100] = contour[300:] = 0.0
+    changed = 0
+    for seed in range(20):
+        rough = roughen(contour, np.random.default_rng(seed))
+        assert np.array_equal(rough == 0, contour == 0)
+        changed += not np.array_equal(rough, contour)
+    assert 5 < changed < 20
+
+
+def test_a_telephone_passes_its_band_alone() -> None:
+    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    for seed in range(6):
+        levels = [
+            np.std(_telephone(np.sin(2 * np.pi * hertz * times).astype(np.float32), np.random.default_rng(seed))[2000:-2000])
+            for hertz in (60.0, 1000.0, 6000.0)
+        ]
+        assert levels[1] > 0.6
+        assert max(levels[0], levels[2]) < 0.02
 
 
 def test_silence_has_nothing_to_resynthesise() -> None:

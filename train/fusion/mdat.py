@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from streamser.features.quantised_f0 import DEFAULT_PACK_F0
 from streamser.fusion_input import WHISPER_LAYERS
 from train.corpora import LABELS
 
@@ -20,7 +21,7 @@ SPECTRAL_WIDTH = 192
 TEXT_WIDTH = 384
 STATISTICS = 2 * WHISPER_LAYERS * WHISPER_WIDTH
 TYPICAL_DEVIATION = 0.8  # of a standardised channel within a window
-PITCH_TOKENS = 258  # 0 unvoiced, then the bins of F0Quantiser; one to spare
+PITCH_TOKENS = DEFAULT_PACK_F0.bins + 2  # 0 unvoiced, 1 to 255 pitch; two to spare
 PITCH_WIDTH = 32
 MASKED = -1e4  # exp(MASKED) is exactly 0 in float32
 

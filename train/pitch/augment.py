@@ -15,6 +15,8 @@ from train.pitch.synthesis import SAMPLE_RATE
 Float32 = NDArray[np.float32]
 DROWNED_DB = -6.0  # voiced frames whose speech is so far under the noise are masked
 FAINT_DB = -45.0  # and those so far under the crop's loudest frame
+SECOND_VOICE = 0.12
+TELEPHONE = 0.12
 
 
 class Examples:
@@ -78,6 +80,21 @@ def _coloured(audio: Float32, generator: np.random.Generator) -> Float32:
     return np.fft.irfft(np.fft.rfft(audio, size) * response, size)[: len(audio)].astype(np.float32)
 
 
+def _telephone(audio: Float32, generator: np.random.Generator) -> Float32:
+    """A telephone line: about 300 to 3400 Hz, and in half of all calls 8 bits a sample (G.711's mu-law)."""
+    size = next_fast_len(len(audio), real=True)
+    frequencies = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    low, high = generator.uniform(200, 400), generator.uniform(3000, 3700)
+    response = 1 / (1 + (low / np.maximum(frequencies, 1.0)) ** 8) / (1 + (frequencies / high) ** 16)
+    narrow = np.fft.irfft(np.fft.rfft(audio, size) * response, size)[: len(audio)]
+    peak = float(np.abs(narrow).max())
+    if peak > 0 and generator.random() < 0.5:
+        squeezed = np.sign(narrow) * np.log1p(255 * np.abs(narrow) / peak) / np.log(256)
+        squeezed = np.round(squeezed * 127) / 127
+        narrow = np.sign(squeezed) * peak * np.expm1(np.abs(squeezed) * np.log(256)) / 255
+    return narrow.astype(np.float32)
+
+
 def _frame_power(audio: Float32, frames: int) -> NDArray[np.float64]:
     """Mean power in the 20 ms around each frame's centre."""
     sums = np.concatenate([[0.0], np.cumsum(audio.astype(np.float64) ** 2)])
@@ -118,6 +135,14 @@ class CropMaker:
         audio = wet
         if loudest > 0:
             known[(f0 > 0) & (power < loudest * 10 ** (FAINT_DB / 10))] = 0.0
+        if loudest > 0 and generator.random() < SECOND_VOICE:
+            other, its_f0 = _joined(self._shards, self._weights, frames, generator)
+            its_power = _frame_power(other, frames)
+            gain = np.sqrt(loudest / max(float(its_power.max()), 1e-12)) * 10 ** (-generator.uniform(6, 25) / 20)
+            audio = wet + np.float32(gain) * other
+            # Which of two voices is meant is clear only where the first one is voiced and well above the second.
+            heard = (its_f0 != 0) & (gain**2 * its_power > loudest * 10 ** (FAINT_DB / 10))
+            known[heard & ((f0 == 0) | (power < 4 * gain**2 * its_power))] = 0.0
         if generator.random() < 0.75:
             noise = self._noise(len(wet), generator)
             spoken = power > max(loudest * 1e-3, 1e-12)
@@ -126,7 +151,9 @@ class CropMaker:
             noise = noise * np.float32(np.sqrt(level / loudness) * 10 ** (-generator.uniform(-3, 40) / 20))
             drowned = power < _frame_power(noise, frames) * 10 ** (DROWNED_DB / 10)
             known[(f0 > 0) & drowned] = 0.0
-            audio = wet + noise
+            audio = audio + noise
+        if generator.random() < TELEPHONE:
+            audio = _telephone(audio, generator)
         peak = float(np.abs(audio).max())
         if peak > 0:
             audio = audio * np.float32(10 ** (generator.uniform(-40, 0) / 20) / peak)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 MELS = 128
 BINS = 360
 DELAY = 3
-CHANNELS = (16, 24, 32, 48, 64)
-HIDDEN = 160
+CHANNELS = (16, 32, 32, 48, 64)  # multiples of 16: onnxruntime works on blocks of 16
+HIDDEN = 192
 READOUT = 3  # channels that leave the U-Net, as RMVPE's
 
 

@@ -43,8 +43,24 @@ def new_contour(f0: NDArray[np.float64], generator: np.random.Generator) -> NDAr
     return np.where(voiced, np.clip(2.0**moved, LOWEST, HIGHEST), 0.0)
 
 
+def roughen(contour: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    """What real voices do to a contour (f64[n] Hz at 5 ms, 0 = unvoiced): jitter, and creak where a voiced run ends."""
+    rough = contour.copy()
+    if generator.random() < 0.4:
+        jitter = generator.uniform(0.002, 0.02) * generator.standard_normal(len(rough))
+        rough *= np.where(_smooth_noise(generator, len(rough), 40) > 0, 1 + jitter, 1.0)
+    if generator.random() < 0.3:
+        ends = np.flatnonzero((rough[:-1] > 0) & (rough[1:] == 0))
+        for end in ends[generator.random(len(ends)) < 0.5]:
+            start = max(0, int(end) + 1 - int(generator.integers(12, 50)))
+            run = slice(start, int(end) + 1)
+            fall = 1.0 - generator.uniform(0.2, 0.5) * np.linspace(0.0, 1.0, int(end) + 1 - start) ** 0.5
+            rough[run] *= fall * (1 + 0.04 * generator.standard_normal(int(end) + 1 - start))
+    return np.where(contour > 0, np.clip(rough, LOWEST, HIGHEST), 0.0)
+
+
 def resynthesise(samples: NDArray[np.float64], generator: np.random.Generator) -> tuple[Audio, Contour] | None:
-    """A recording with a new contour.
+    """A recording with a new contour; one in twenty is whispered (no pitch at all), one in ten is breathy.
 
     Args:
         samples: f64[n] at 16 kHz.
@@ -66,7 +82,14 @@ def resynthesise(samples: NDArray[np.float64], generator: np.random.Generator) -
     f0 = np.where(aperiodicity[:, low_band].mean(axis=1) > 0.9, 0.0, f0)
     if np.count_nonzero(f0) < 20:
         return None
-    contour = new_contour(f0, generator)
+    contour = roughen(new_contour(f0, generator), generator)
+    manner = generator.random()
+    if manner < 0.05:
+        contour[:] = 0.0
+    elif manner < 0.15:
+        # Breath fills the upper bands; the lowest, in which the truth is heard, keep their harmonics.
+        bands = np.linspace(0.0, 1.0, aperiodicity.shape[1])
+        aperiodicity = np.maximum(aperiodicity, np.clip(generator.uniform(0.5, 1.0) * np.sqrt(bands) * 1.6, 0.0, 1.0))
     bins = np.arange(envelope.shape[1])
     warped = np.clip(bins * generator.uniform(0.85, 1.18), 0, bins[-1])
     low = np.floor(warped).astype(int)

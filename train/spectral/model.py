@@ -1,12 +1,14 @@
 """A CED-type transformer that hears a stream: columns of 160 ms attend to themselves and to the 25 columns before them.
 
-Sizes are those of CED (method.md 4): 16x16 patches of 64 mel bands, so 4 patches a column, and a pre-norm ViT. What
-differs from CED: attention is causal by column, time enters as a learned bias on the distance between columns instead
-of absolute positions, and the batch norm before the patches is a fixed mean and deviation per band.
+After CED (Dinkel et al. 2024, arXiv 2308.11957): 16x16 patches of 64 mel bands, so 4 patches a column, and a pre-norm ViT.
+What differs: attention is causal by column, time enters as a learned bias on the distance between columns instead of
+absolute positions, the batch norm before the patches is a fixed mean and deviation per band, and beside CED's one linear map
+a patch passes four small convolutions inside its column: so few hours of audio teach a plain patch map very slowly.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -18,9 +20,12 @@ MEL_BANDS = 64
 BANDS = MEL_BANDS // PATCH  # patches in a column
 
 
+STEM = (32, 64, 128)  # channels of the convolutions before the last, which has the network's width
+
+
 @dataclass(frozen=True)
 class SpectralSize:
-    """Width, depth and heads: tiny, mini, small and base as CED names them."""
+    """Width, depth and heads: tiny, mini, small and base as CED names them, and the default pack's, half as deep as tiny."""
 
     width: int = 192
     depth: int = 12
@@ -29,6 +34,7 @@ class SpectralSize:
 
 
 SIZES = {
+    "half": SpectralSize(192, 6, 3),
     "tiny": SpectralSize(192, 12, 3),
     "mini": SpectralSize(256, 12, 4),
     "small": SpectralSize(384, 12, 6),
@@ -83,18 +89,30 @@ class Block(nn.Module):
         return self.finish(x, (old @ past_values + recent @ values)[None]), keys, values
 
 
+def halve(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    """A 3x3 convolution to half the frames and half the bands, batch norm, ReLU."""
+    convolution = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(outputs), nn.ReLU()
+
+
 class SpectralEncoder(nn.Module):
-    """Mel columns in decibels -> one vector a column (mean of its 4 patches after the last norm)."""
+    """Mel columns in decibels -> one vector a column: mean of its 4 patches after the last norm, spread evenly over directions."""
 
     mean: Tensor
     deviation: Tensor
+    offset: Tensor
+    spread: Tensor
 
     def __init__(self, size: SpectralSize) -> None:
         super().__init__()
         self.size = size
         self.register_buffer("mean", torch.zeros(MEL_BANDS))
         self.register_buffer("deviation", torch.ones(MEL_BANDS))
+        self.register_buffer("offset", torch.zeros(size.width))
+        self.register_buffer("spread", torch.eye(size.width))
         self.patch = nn.Linear(PATCH * PATCH, size.width)
+        channels = (1, *STEM, size.width)
+        self.stem = nn.Sequential(*(stage for pair in itertools.pairwise(channels) for stage in halve(*pair)))
         self.band_position = nn.Parameter(torch.randn(BANDS, size.width) * 0.3)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width, eps=1e-6)
@@ -130,24 +148,55 @@ class SpectralEncoder(nn.Module):
         count = min(self.size.width, PATCH * PATCH)
         self.patch.weight[:count] = weight[:count] / values.sqrt().mean().sqrt()
 
+    @torch.no_grad()
+    def spread_columns(self, columns: Tensor) -> None:
+        """Fix the last linear map by the columns [n, width] of training sounds, so that no few directions drown the rest.
+
+        The heads learn on centred and scaled numbers and never ask for this; without it loudness is most of what the fusion's
+        first layer meets. Directions weaker than a thousandth of the mean are not blown up to noise.
+        """
+        self.offset.copy_(columns.mean(0))
+        values, directions = torch.linalg.eigh(torch.cov(columns.T).double())
+        scales = (values.clamp(min=0) + 1e-3 * values.mean()) ** -0.5
+        self.spread.copy_((directions * scales) @ directions.T)
+
+    def plain_output(self) -> None:
+        """Take the last map away again, as further training wants it."""
+        self.offset.zero_()
+        self.spread.copy_(torch.eye(self.size.width))
+
+    def column_vectors(self, x: Tensor) -> Tensor:
+        """What left the last block, [..., 4, width] -> [..., width]."""
+        return (self.norm(x).mean(dim=-2) - self.offset) @ self.spread
+
     def tokens(self, mel: Tensor) -> Tensor:
         """float [B, columns, 16, 64] decibels -> [B, 4 columns, width]; the bands of a column lie side by side."""
         batch, columns = mel.shape[:2]
-        tokens = self.patch(self.patches(mel)) + self.band_position
+        plain = ((mel - self.mean) / self.deviation).reshape(batch * columns, 1, PATCH, MEL_BANDS)
+        shaped = self.stem(plain).squeeze(2).transpose(1, 2).reshape(batch, columns, BANDS, -1)
+        tokens = self.patch(self.patches(mel)) + shaped + self.band_position
         return tokens.reshape(batch, columns * BANDS, self.size.width)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """A whole recording under the causal mask: float [B, columns, 16, 64] -> [B, columns, width]."""
+    def forward(self, mel: Tensor, both_ways: bool = False) -> Tensor:
+        """A whole recording: float [B, columns, 16, 64] -> [B, columns, width].
+
+        Args:
+            mel: decibels.
+            both_ways: let columns attend as far ahead as back: the whole-clip network that the streaming one is measured
+                against. Otherwise the mask is causal and the result is what `step` gives column by column.
+        """
         columns = mel.shape[1]
         index = torch.arange(columns, device=mel.device).repeat_interleave(BANDS)
         distance = index[:, None] - index[None, :]
+        if both_ways:
+            distance = distance.abs()
         mask = torch.zeros(distance.shape, device=mel.device)
         mask = mask.masked_fill((distance < 0) | (distance > self.size.past), float("-inf"))
         distance = distance.clamp(0, self.size.past)
         x = self.tokens(mel)
         for block in self.blocks:
             x = block(x, distance, mask)
-        return self.norm(x).reshape(mel.shape[0], columns, BANDS, -1).mean(dim=2)
+        return self.column_vectors(x.reshape(mel.shape[0], columns, BANDS, -1))
 
     def step(self, mel: Tensor, past: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
         """One column of a stream.
@@ -172,32 +221,28 @@ class SpectralEncoder(nn.Module):
             assert isinstance(block, Block)
             x, keys, values = block.step(x, before[2 * index], before[2 * index + 1], biases[index])
             written += [keys, values]
-        return self.norm(x).mean(dim=1), torch.cat(written).reshape(size.depth, 2, size.heads, BANDS, -1)
+        return self.column_vectors(x), torch.cat(written).reshape(size.depth, 2, size.heads, BANDS, -1)
 
 
 class Student(nn.Module):
-    """The encoder and, on 6-column means, what only training has: the teacher's scores, its embedding, emotion."""
+    """The encoder and, on 6-column means, what only training has: one linear head for each teacher.
 
-    def __init__(self, size: SpectralSize, scores: int, embedding: int, labels: int) -> None:
+    Linear, because what is kept is read by linear layers: the fusion's projection, a probe.
+    """
+
+    def __init__(self, size: SpectralSize, heads: dict[str, int]) -> None:
+        """heads: the length of each head's answer by its name."""
         super().__init__()
         self.encoder = SpectralEncoder(size)
         # Columns share a large constant part: the heads see each number centred and scaled, or they would learn for ever.
         self.centre = nn.BatchNorm1d(size.width, affine=False)
-        self.scores = nn.Linear(size.width, scores)
-        self.embedding = nn.Sequential(nn.Linear(size.width, 4 * size.width), nn.GELU(), nn.Linear(4 * size.width, embedding))
-        self.emotion = nn.Sequential(nn.Dropout(0.2), nn.Linear(size.width, labels))
-        self.envelope = nn.Linear(size.width, 3 * MEL_BANDS)
+        self.heads = nn.ModuleDict({name: nn.Linear(size.width, length) for name, length in heads.items()})
 
-    def forward(self, mel: Tensor, window: int, hop: int) -> dict[str, Tensor]:
-        """mel [B, columns, 16, 64] -> score logits, embedding, emotion logits and envelope, each [B, windows, ...]."""
-        pooled = self.encoder(mel).unfold(1, window, hop).mean(dim=-1)
+    def forward(self, mel: Tensor, window: int, hop: int, both_ways: bool = False) -> dict[str, Tensor]:
+        """mel [B, columns, 16, 64] -> the heads' answers by name, each [B, windows, length]."""
+        pooled = self.encoder(mel, both_ways).unfold(1, window, hop).mean(dim=-1)
         pooled = self.centre(pooled.flatten(0, 1)).reshape(pooled.shape)
-        return {
-            "scores": self.scores(pooled),
-            "embedding": self.embedding(pooled),
-            "emotion": self.emotion(pooled),
-            "envelope": self.envelope(pooled),
-        }
+        return {name: head(pooled) for name, head in self.heads.items()}
 
 
 def envelope_statistics(mel: Tensor, window: int, hop: int) -> Tensor:

@@ -1,11 +1,13 @@
-"""`python -m train spectral`: teach the spectral encoder what YAMNet hears, and what emotion the labelled speakers
-express.
+"""`python -m train spectral`: teach the spectral encoder what YAMNet and Whisper hear, and what emotion labelled speakers express.
 
-The loss is binary cross-entropy against the teacher's scores, squared error against its standardised embedding,
-class-weighted cross-entropy of the emotion where a window has one, and squared error against what the window's own mels
-did (mean, deviation and step of each band), because the teacher was never asked to keep how a voice moves. AdamW,
-warm-up, constant rate, then a linear decay to zero over the last 30 %: so a run can be lengthened on resuming without
-redoing it. A checkpoint holds everything that a resumed run needs.
+The loss is binary cross-entropy against YAMNet's scores, squared error against its standardised embedding and against
+Whisper's standardised middle layers, class-weighted cross-entropy of the emotion where a window has one, and squared error
+against what the window's own mels did (mean, deviation and step of each band), because no teacher was asked to keep how a
+voice moves. Student and teachers hear the same view of every scene (consistent distillation). AdamW, warm-up, constant rate,
+then a linear decay to zero over the last 30 %. A checkpoint holds everything that a resumed run needs.
+
+`--start CHECKPOINT --both-ways` goes on from a trained streaming encoder with attention to both sides: the whole-clip network
+that `benchmarks.tagging` holds the streaming one against.
 """
 
 from __future__ import annotations
@@ -17,30 +19,34 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from train.corpora import LABELS, cache_root
 from train.spectral.material import COLUMNS, WINDOW_COLUMNS, WINDOW_HOP, make_material
-from train.spectral.model import SIZES, Student, envelope_statistics
-from train.spectral.teacher import EMBEDDING, SCORES
+from train.spectral.model import MEL_BANDS, SIZES, Student, envelope_statistics
+from train.spectral.teachers import EMBEDDING, SCORES, WHISPER
 
-WARMUP = 100
+WARMUP = 200
 DECAY = 0.3
+SPREAD_SCENES = 600  # 30,000 columns, for the last map
+HEADS = {"scores": SCORES, "embedding": EMBEDDING, "whisper": WHISPER, "envelope": 3 * MEL_BANDS, "emotion": len(LABELS)}
+WEIGHTS = {"scores": 40.0, "embedding": 1.0, "whisper": 1.0, "envelope": 0.5, "emotion": 1.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("--folder", type=Path, default=None, help="checkpoints and log (default: the cache)")
-    parser.add_argument("--material", type=Path, default=None, help="scenes and teacher's answers (default: the cache)")
-    parser.add_argument("--size", choices=sorted(SIZES), default="tiny")
-    parser.add_argument("--scenes", type=int, default=16_000)
-    parser.add_argument("--steps", type=int, default=6_000)
+    parser.add_argument("--material", type=Path, default=None, help="scenes and teachers' answers (default: the cache)")
+    parser.add_argument("--size", choices=sorted(SIZES), default="half")
+    parser.add_argument("--scenes", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=5e-4)
-    parser.add_argument("--emotion-weight", type=float, default=1.0)
+    parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--start", type=Path, default=None, help="begin with the weights of this checkpoint")
+    parser.add_argument("--both-ways", action="store_true", help="let columns attend ahead too: for whole clips only")
 
 
 def learning_rate(step: int, steps: int, rate: float) -> float:
@@ -54,25 +60,12 @@ def crop(mel: np.ndarray, rng: np.random.Generator, columns: int) -> tuple[np.nd
     return mel[first * WINDOW_HOP : first * WINDOW_HOP + columns].astype(np.float32), first
 
 
-def disturb(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Masks up to 8 bands and up to 16 frames, and colours the spectrum as another microphone would."""
-    columns = mel.shape[0]
-    tilt = np.cumsum(rng.normal(0.0, 0.4, mel.shape[2])).astype(np.float32)
-    mel = np.maximum(mel + (tilt - tilt.mean()), mel.min())
-    flat = mel.reshape(columns * mel.shape[1], -1)
-    fill = float(flat.mean())
-    band, frame = int(rng.integers(0, 9)), int(rng.integers(0, 17))
-    low, begin = int(rng.integers(0, flat.shape[1] - band)), int(rng.integers(0, len(flat) - frame))
-    flat[:, low : low + band] = fill
-    flat[begin : begin + frame] = fill
-    return flat.reshape(mel.shape)
-
-
 @dataclass(frozen=True)
 class Statistics:
     """Of training scenes alone: mean and deviation of the targets, the scores' rates, the weights of the emotions."""
 
     embedding: tuple[Tensor, Tensor]
+    whisper: tuple[Tensor, Tensor]
     envelope: tuple[Tensor, Tensor]
     scores: Tensor
     class_weight: Tensor
@@ -83,30 +76,39 @@ def measure(data: dict[str, np.ndarray]) -> Statistics:
     mel = torch.from_numpy(data["mel"][:300].astype(np.float32))
     embedding = torch.from_numpy(data["embedding"][:1000].astype(np.float32)).flatten(0, 1)
     envelope = envelope_statistics(mel, WINDOW_COLUMNS, WINDOW_HOP).flatten(0, 1)
+    whisper = torch.from_numpy(data["whisper"][:2000].astype(np.float32)).flatten(0, 1)
+    whisper = whisper[whisper[:, 0].isfinite()]
     label = np.asarray(data["label"])
     counts = np.maximum(1, np.bincount(label[label >= 0], minlength=len(LABELS)))
     return Statistics(
         # Many of the teacher's units are nearly always zero: without a least deviation their noise would rule the loss.
         embedding=(embedding.mean(0), embedding.std(0) + 0.05),
+        whisper=(whisper.mean(0), whisper.std(0)),
         envelope=(envelope.mean(0), envelope.std(0)),
         scores=torch.from_numpy(data["scores"][:1000].astype(np.float32)).mean(dim=(0, 1)).clamp(min=1e-5),
         class_weight=torch.from_numpy((counts.sum() / (len(LABELS) * counts)).astype(np.float32)),
     )
 
 
-def loss_terms(student: Student, batch: dict[str, Tensor], known: Statistics) -> tuple[dict[str, Tensor], Tensor]:
+def loss_terms(
+    student: Student, batch: dict[str, Tensor], known: Statistics, both_ways: bool = False
+) -> tuple[dict[str, Tensor], Tensor]:
     """The mean loss of each head over windows, and the emotion logits [windows, labels]."""
     with torch.autocast("cpu", torch.bfloat16):
-        heard = {name: value.float() for name, value in student(batch["mel"], WINDOW_COLUMNS, WINDOW_HOP).items()}
+        answers = student(batch["mel"], WINDOW_COLUMNS, WINDOW_HOP, both_ways)
+    heard = {name: value.float() for name, value in answers.items()}
     embedding = (batch["embedding"] - known.embedding[0]) / known.embedding[1]
     envelope = envelope_statistics(batch["mel"], WINDOW_COLUMNS, WINDOW_HOP)
     envelope = (envelope - known.envelope[0]) / known.envelope[1]
+    asked = batch["whisper"][..., 0].isfinite()
+    whisper = (batch["whisper"][asked] - known.whisper[0]) / known.whisper[1]
     label, logits = batch["label"].flatten(), heard["emotion"].flatten(0, 1)
     weight = known.class_weight[label.clamp(min=0)] * (label >= 0)
     feeling = cross_entropy(logits, label.clamp(min=0), reduction="none", label_smoothing=0.1)
     losses = {
         "scores": binary_cross_entropy_with_logits(heard["scores"], batch["scores"]),
         "embedding": (heard["embedding"] - embedding).square().mean(),
+        "whisper": (heard["whisper"][asked] - whisper).square().sum() / (asked.sum().clamp(min=1) * WHISPER),
         "envelope": (heard["envelope"] - envelope).square().mean(),
         "emotion": (feeling * weight).sum() / weight.sum().clamp(min=1.0),
     }
@@ -114,13 +116,13 @@ def loss_terms(student: Student, batch: dict[str, Tensor], known: Statistics) ->
 
 
 def gather(data: dict[str, np.ndarray], rows: np.ndarray, rng: np.random.Generator | None, columns: int) -> dict[str, Tensor]:
-    """A batch of scenes, cropped and disturbed when `rng` is given."""
+    """A batch of scenes, cropped when `rng` is given."""
     windows = (columns - WINDOW_COLUMNS) // WINDOW_HOP + 1
     parts: dict[str, list[np.ndarray]] = {name: [] for name in data}
     for row in rows:
         mel, first = crop(data["mel"][row], rng, columns) if rng else (data["mel"][row].astype(np.float32), 0)
-        parts["mel"].append(disturb(mel, rng) if rng else mel)
-        for name in ("scores", "embedding", "label"):
+        parts["mel"].append(mel)
+        for name in ("scores", "embedding", "whisper", "label"):
             parts[name].append(data[name][row, first : first + windows])
     batch = {name: torch.from_numpy(np.stack(arrays).astype(np.float32)) for name, arrays in parts.items()}
     batch["label"] = batch["label"].long()
@@ -128,19 +130,19 @@ def gather(data: dict[str, np.ndarray], rows: np.ndarray, rng: np.random.Generat
 
 
 @torch.no_grad()
-def validate(student: Student, data: dict[str, np.ndarray], known: Statistics) -> str:
+def validate(student: Student, data: dict[str, np.ndarray], known: Statistics, both_ways: bool) -> str:
     """Losses and the unweighted recall of emotion on scenes of validation speakers, as text for the log."""
     student.eval()
     terms, hits = [], []
     for begin in range(0, len(data["mel"]), 30):
         batch = gather(data, np.arange(begin, min(begin + 30, len(data["mel"]))), None, COLUMNS)
-        losses, logits = loss_terms(student, batch, known)
+        losses, logits = loss_terms(student, batch, known, both_ways)
         terms.append(losses)
         hits.append(torch.stack([batch["label"].flatten(), logits.argmax(-1)]))
     student.train()
     label, guess = torch.cat(hits, dim=1)
     recall = [float((guess[label == c] == c).float().mean()) for c in range(len(LABELS)) if bool((label == c).any())]
-    columns = student.encoder(torch.from_numpy(data["mel"][:8].astype(np.float32))).flatten(0, 1)
+    columns = student.encoder(torch.from_numpy(data["mel"][:8].astype(np.float32)), both_ways).flatten(0, 1)
     share = torch.linalg.svdvals(columns - columns.mean(0)).square()
     share = share / share.sum()
     # The exponential of the entropy of the variance over directions: near 1, the columns have collapsed.
@@ -169,13 +171,18 @@ def run(args: argparse.Namespace) -> int:
     folder = args.folder or cache_root() / "spectral" / args.size
     folder.mkdir(parents=True, exist_ok=True)
     material = args.material or cache_root() / "spectral" / "material"
-    watched = make_material(material / "validation", "validation", 300, 1)
+    watched = make_material(material / "validation", "validation", 200, 1)
     data = make_material(material / "train", "train", args.scenes, 0)
-    student = Student(SIZES[args.size], SCORES, EMBEDDING, len(LABELS))
+    student = Student(SIZES[args.size], HEADS)
     known = measure(data)
     student.encoder.start_from(torch.from_numpy(data["mel"][:300].astype(np.float32)))
     # Most scores are rare: starting from their rates saves the first steps.
-    student.scores.bias.data.copy_(torch.logit(known.scores))
+    head = student.heads["scores"]
+    assert isinstance(head, nn.Linear)
+    head.bias.data.copy_(torch.logit(known.scores))
+    if args.start:
+        student.load_state_dict(torch.load(args.start, weights_only=True)["student"])
+        student.encoder.plain_output()
     optimiser = optimiser_of(student, args.rate)
     step = 0
     checkpoint = folder / "checkpoint.pt"
@@ -200,9 +207,8 @@ def run(args: argparse.Namespace) -> int:
         torch.save(kept, partial)
         partial.replace(checkpoint)
 
-    say(f"steps {step}..{args.steps} seed {args.seed} batch {args.batch} rate {args.rate} emotion {args.emotion_weight}")
+    say(f"steps {step}..{args.steps} seed {args.seed} batch {args.batch} rate {args.rate} both ways {args.both_ways}")
     start, terms = time.monotonic(), []
-    weights = {"scores": 40.0, "embedding": 1.0, "envelope": 0.5, "emotion": args.emotion_weight}
     while step < args.steps:
         # Most batches are short, as clips are; the others go past the 25 columns that attention reaches.
         columns = 24 if rng.random() < 0.6 else 48
@@ -210,18 +216,24 @@ def run(args: argparse.Namespace) -> int:
         batch = gather(data, rng.integers(0, len(data["mel"]), count), rng, columns)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.rate)
-        losses, _ = loss_terms(student, batch, known)
-        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        losses, _ = loss_terms(student, batch, known, args.both_ways)
+        total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
         step += 1
         terms.append({name: loss.detach() for name, loss in losses.items()})
-        if step % 50 == 0:
+        if step % 100 == 0:
             say(f"step {step} {describe(terms)} {time.monotonic() - start:.0f} s")
             terms.clear()
-        if step % 250 == 0 or step == args.steps:
+        if step % 500 == 0 or step == args.steps:
             save()
-            say(f"step {step} " + validate(student, watched, known))
+            say(f"step {step} " + validate(student, watched, known, args.both_ways))
+    student.eval()
+    with torch.no_grad():
+        mels = torch.from_numpy(data["mel"][:SPREAD_SCENES].astype(np.float32)).split(20)
+        student.encoder.plain_output()
+        student.encoder.spread_columns(torch.cat([student.encoder(mel, args.both_ways).flatten(0, 1) for mel in mels]))
+    save()
     return 0

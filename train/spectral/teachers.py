@@ -1,4 +1,4 @@
-"""YAMNet, the teacher: AudioSet scores and the layer under them, for 0.975 s at a time."""
+"""The teachers: YAMNet, with AudioSet scores and the layer under them for 0.975 s at a time, and Whisper's middle layers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from train.corpora import data_root
 PATCH_SAMPLES = 15_600
 SCORES = 521
 EMBEDDING = 1024
+WHISPER = 1024  # layers 2 and 4 of Whisper base side by side
 _EMBEDDING_TENSOR = "yamnet_frames/global_average_pooling2d/Mean"
 
 
@@ -31,3 +32,17 @@ class Yamnet:
         self._interpreter.set_tensor(self._input, patch[None].astype(np.float32))
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._scores)[0].copy(), self._interpreter.get_tensor(self._embedding)[0].copy()
+
+
+class WhisperLayers:
+    """The middle layers of the default pack's Whisper, which carry most about emotion (measured.md 11)."""
+
+    def __init__(self) -> None:
+        from train.whisper import load_whisper
+
+        self._whisper = load_whisper()
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """float32 [n] at 16 kHz, n a multiple of 320 -> float32 [n / 320, 1024], layers 2 and 4 at 50 Hz."""
+        layers = self._whisper.encode(samples).layers
+        return np.concatenate([layers[0], layers[1]], axis=1)
