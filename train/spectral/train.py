@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--start", type=Path, default=None, help="begin with the weights of this checkpoint")
+    parser.add_argument("--no-emotion", action="store_true", help="leave the emotion labels out")
     parser.add_argument("--both-ways", action="store_true", help="let columns attend ahead too: for whole clips only")
 
 
@@ -209,6 +210,7 @@ def run(args: argparse.Namespace) -> int:
 
     say(f"steps {step}..{args.steps} seed {args.seed} batch {args.batch} rate {args.rate} both ways {args.both_ways}")
     start, terms = time.monotonic(), []
+    weights = {**WEIGHTS, "emotion": 0.0} if args.no_emotion else WEIGHTS
     while step < args.steps:
         # Most batches are short, as clips are; the others go past the 25 columns that attention reaches.
         columns = 24 if rng.random() < 0.6 else 48
@@ -217,7 +219,7 @@ def run(args: argparse.Namespace) -> int:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.rate)
         losses, _ = loss_terms(student, batch, known, args.both_ways)
-        total = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
