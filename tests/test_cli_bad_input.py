@@ -234,7 +234,14 @@ def command(*arguments: str, **settings: Any) -> subprocess.Popen[str]:
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": root}
     return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, *arguments], text=True, cwd=root, env=environment, stderr=subprocess.PIPE, **settings
+        [sys.executable, "-c", PROCESS, *arguments],
+        text=True,
+        cwd=root,
+        env=environment,
+        stderr=subprocess.PIPE,
+        # A shell that started these tests in the background would have them, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **settings,
     )
 
 
