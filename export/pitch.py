@@ -110,7 +110,10 @@ def run(args: argparse.Namespace) -> int:
         raise PackError(f"no checkpoint at {path}: run `python -m train pitch` first")
     content = torch.load(path, weights_only=True)
     network = PitchNetwork()
-    network.load_state_dict(content["average"])
+    try:
+        network.load_state_dict(content["average"])
+    except RuntimeError as error:
+        raise PackError(f"{path} holds an earlier version's network: run `python -m train pitch` again") from error
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "pitch.onnx"
         write_graph(network, content["threshold"], written, {"steps": str(content["step"])})

@@ -20,7 +20,7 @@ from streamser.features.spectral import SpectralEncoder as Runtime
 from streamser.features.spectral_mel import COLUMN_FRAMES, COLUMN_SAMPLES, LOOK_AHEAD, MEL_BANDS, columns_decibels
 from train.corpora import cache_root
 from train.spectral.model import BANDS, SIZES, SpectralEncoder, Student
-from train.spectral.train import HEADS
+from train.spectral.train import HEADS, fill, read_checkpoint
 
 PACK_FILE = Path(__file__).parent.parent / "streamser" / "packs" / "default" / "spectral.onnx"
 OPSET = 18
@@ -41,9 +41,9 @@ class OneColumn(nn.Module):
 
 def load_encoder(checkpoint: Path) -> SpectralEncoder:
     """The encoder of a checkpoint of `python -m train spectral`, in evaluation mode."""
-    kept = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    kept = read_checkpoint(checkpoint)
     student = Student(SIZES[kept["size"]], HEADS)
-    student.load_state_dict(kept["student"])
+    fill(student, kept, checkpoint)
     return student.encoder.eval()
 
 
@@ -125,8 +125,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     checkpoint = args.checkpoint or cache_root() / "spectral" / "half" / "checkpoint.pt"
-    if not checkpoint.is_file():
-        raise SystemExit(f"no checkpoint at {checkpoint}: run `python -m train spectral` or name one with --checkpoint")
     encoder = load_encoder(checkpoint)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.spectral import LARGEST_ERROR, check_sound, export_float, parity, shrink
+from export.spectral import LARGEST_ERROR, check_sound, export_float, load_encoder, parity, shrink
 from streamser.features.spectral_mel import COLUMN_SAMPLES
 from train.spectral.material import COLUMNS, SCENE_SAMPLES, WINDOW_HOP, WINDOWS, Scenes, _window_labels
 from train.spectral.model import SpectralEncoder, SpectralSize, Student
@@ -171,3 +171,11 @@ def test_spread_columns_have_no_ruling_direction_and_lose_nothing() -> None:
         assert spread.mean(0).abs().max() < 1e-3
         network.plain_output()
         assert torch.allclose(network(mel).flatten(0, 1), plain, atol=1e-5)
+
+
+def test_a_checkpoint_that_is_missing_or_another_networks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="there is no checkpoint"):
+        load_encoder(tmp_path / "none.pt")
+    torch.save({"student": {"encoder.norm.weight": torch.ones(3)}, "size": "half", "step": 1}, tmp_path / "old.pt")
+    with pytest.raises(SystemExit, match=r"old\.pt holds another network"):
+        load_encoder(tmp_path / "old.pt")

@@ -59,9 +59,16 @@ class Progress:
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint.
+
+        Raises:
+            SystemExit: it is another network's.
+        """
         content = torch.load(path, weights_only=True)
-        self.network.load_state_dict(content["network"])
+        try:
+            self.network.load_state_dict(content["network"])
+        except RuntimeError as error:
+            raise SystemExit(f"{path} holds an earlier version's network: move it away to train anew") from error
         self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.step, self.seconds = content["step"], content["seconds"]
@@ -107,11 +114,11 @@ def _validate(network: PitchNetwork, crops: Sequence[tuple[NDArray[np.float32], 
 
 def train(folder: Path, steps: int, seed: int) -> None:
     """Train until `steps` are over; the learning rate falls to zero with them."""
-    shards = [Examples(path) for path in sorted((folder / "data").glob("train-*.npz"))]
+    shards = [Examples(path) for path in sorted((folder / "shards").glob("train-*.npz"))]
     noises = [recorded_noise(held_out=False), urban_noise()]
     maker = CropMaker(shards, noises, FRAMES)
     unheard = CropMaker(
-        [Examples(path) for path in sorted((folder / "data").glob("validation-*.npz"))],
+        [Examples(path) for path in sorted((folder / "shards").glob("validation-*.npz"))],
         noises,  # the held-out half is the benchmark's: not even the threshold is chosen with it
         FRAMES,
     )
@@ -169,6 +176,6 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     folder = cache_root() / "pitch"
-    build(folder / "data", args.seconds, args.seed)
+    build(folder / "shards", args.seconds, args.seed)
     train(folder, args.steps, args.seed)
     return 0

@@ -16,6 +16,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,6 +166,30 @@ def optimiser_of(student: Student, rate: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a run has saved: student, optimiser, step, size.
+
+    Raises:
+        SystemExit: there is no such file.
+    """
+    if not path.is_file():
+        raise SystemExit(f"there is no checkpoint {path}: run `python -m train spectral` or name another")
+    return dict(torch.load(path, weights_only=True, map_location="cpu"))
+
+
+def fill(student: Student, kept: dict[str, Any], path: Path) -> None:
+    """Give the student the weights of a checkpoint.
+
+    Raises:
+        SystemExit: they are another network's.
+    """
+    try:
+        student.load_state_dict(kept["student"])
+    except RuntimeError as error:
+        size = kept.get("size", "no size given")
+        raise SystemExit(f"{path} holds another network ({size}) or an earlier version's: train again, or name its --size") from error
+
+
 def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
@@ -182,16 +207,14 @@ def run(args: argparse.Namespace) -> int:
     assert isinstance(head, nn.Linear)
     head.bias.data.copy_(torch.logit(known.scores))
     if args.start:
-        student.load_state_dict(torch.load(args.start, weights_only=True)["student"])
+        fill(student, read_checkpoint(args.start), args.start)
         student.encoder.plain_output()
     optimiser = optimiser_of(student, args.rate)
     step = 0
     checkpoint = folder / "checkpoint.pt"
     if args.resume:
-        if not checkpoint.is_file():
-            raise SystemExit(f"nothing to resume: {checkpoint} is missing")
-        kept = torch.load(checkpoint, weights_only=True)
-        student.load_state_dict(kept["student"])
+        kept = read_checkpoint(checkpoint)
+        fill(student, kept, checkpoint)
         optimiser.load_state_dict(kept["optimiser"])
         step = kept["step"]
         rng = np.random.default_rng((args.seed, step))
