@@ -8,13 +8,14 @@ import mir_eval
 import numpy as np
 import pytest
 
-from benchmarks import pitch, pitch_scores
-from benchmarks.pitch_material import Utterance, in_condition
-from benchmarks.pitch_reading import FDA, SYNTHETIC, Speech, read
-from benchmarks.pitch_scores import agreed, measures, sample, tally
-from benchmarks.pitch_trackers import Track, Tracker, all_trackers, ours
-from benchmarks.pitch_tracks import tracks
-from benchmarks.pitch_verdicts import MEAN, differences, overall, verdicts
+from benchmarks.pitch import command as pitch
+from benchmarks.pitch import scores as pitch_scores
+from benchmarks.pitch.material import Utterance, in_condition
+from benchmarks.pitch.reading import FDA, SYNTHETIC, Speech, read
+from benchmarks.pitch.scores import agreed, measures, sample, tally
+from benchmarks.pitch.trackers import Track, Tracker, all_trackers, ours
+from benchmarks.pitch.tracks import tracks
+from benchmarks.pitch.verdicts import MEAN, differences, overall, verdicts
 from streamser.clock import SAMPLE_RATE
 
 MODEL = Path(__file__).parents[1] / "streamser" / "packs" / "default" / "pitch.onnx"

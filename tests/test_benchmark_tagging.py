@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import export.spectral
-from benchmarks import tagging_encoders
-from benchmarks.tagging import verdicts
-from benchmarks.tagging_clips import TASKS, Task, capped, telephone
-from benchmarks.tagging_encoders import (
+from benchmarks.tagging import encoders as tagging_encoders
+from benchmarks.tagging.clips import TASKS, Task, capped, telephone
+from benchmarks.tagging.command import verdicts
+from benchmarks.tagging.encoders import (
     RANDOM,
     STREAMED,
     WHOLE,
@@ -24,8 +24,8 @@ from benchmarks.tagging_encoders import (
     streamed,
     whole_clip,
 )
-from benchmarks.tagging_picture import flat_map, neighbours_agree
-from benchmarks.tagging_probes import INNER_FOLDS, MOST_LEFT_OUT, OUTER_FOLDS, decisions, folds, probe_score
+from benchmarks.tagging.picture import flat_map, neighbours_agree
+from benchmarks.tagging.probes import INNER_FOLDS, MOST_LEFT_OUT, OUTER_FOLDS, decisions, folds, probe_score
 from streamser.features.spectral_mel import columns_decibels
 from train.corpora import Clip
 from train.metrics import Interval, uar

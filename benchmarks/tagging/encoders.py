@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tagging_clips import Task, task_audio
+from benchmarks.tagging.clips import Task, task_audio
 from streamser.features.spectral import SpectralEncoder
 from streamser.features.spectral_mel import COLUMN_SAMPLES, LOOK_AHEAD, MEL_BANDS, columns_decibels
 from train.corpora import cache_root

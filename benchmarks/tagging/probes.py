@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tagging_clips import Task
-from benchmarks.tagging_encoders import Embeddings
+from benchmarks.tagging.clips import Task
+from benchmarks.tagging.encoders import Embeddings
 from train.metrics import Interval, interval_over_speakers, uar
 
 POOLINGS: dict[str, Callable[[Embeddings], np.ndarray]] = {

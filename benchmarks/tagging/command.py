@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import importlib.util
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import machine_card
-from benchmarks.tagging_clips import CAP, SOUNDS, TASKS, VOICES, Task, read_task
-from benchmarks.tagging_encoders import (
+from benchmarks.tagging.clips import CAP, SOUNDS, TASKS, VOICES, Task, read_task
+from benchmarks.tagging.encoders import (
     RANDOM,
     STREAMED,
     WHOLE,
@@ -34,8 +33,8 @@ from benchmarks.tagging_encoders import (
     whole_clip,
     yamnet,
 )
-from benchmarks.tagging_picture import draw
-from benchmarks.tagging_probes import probe_score
+from benchmarks.tagging.picture import draw
+from benchmarks.tagging.probes import probe_score
 from export.spectral import PACK_FILE
 from train.corpora import EVALUATION_CORPORA, TRAINING_CORPORA
 from train.evaluate import record_look
@@ -195,7 +194,3 @@ def main() -> int:
     }
     print(json.dumps(line))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

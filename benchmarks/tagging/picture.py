@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tagging_clips import SOUNDS, Task
-from benchmarks.tagging_encoders import Embeddings
+from benchmarks.tagging.clips import SOUNDS, Task
+from benchmarks.tagging.encoders import Embeddings
 
 PRINCIPAL = 30
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pitch_material import CONDITIONS
-from benchmarks.pitch_reading import Reading, Speech
-from benchmarks.pitch_scores import draw_utterances, interval, measures, resampled_overall
+from benchmarks.pitch.material import CONDITIONS
+from benchmarks.pitch.reading import Reading, Speech
+from benchmarks.pitch.scores import draw_utterances, interval, measures, resampled_overall
 
 MEAN = "mean"
 Accuracy = dict[tuple[str, str], tuple[float, NDArray[np.float64]]]  # by tracker and condition: the value, its resamplings

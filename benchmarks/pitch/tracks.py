@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.pitch_material import Audio, Utterance
-from benchmarks.pitch_trackers import Track, Tracker
+from benchmarks.pitch.material import Audio, Utterance
+from benchmarks.pitch.trackers import Track, Tracker
 from streamser.clock import SAMPLE_RATE
 from train.corpora import cache_root
 

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pitch_trackers import Track
+from benchmarks.pitch.trackers import Track
 
 CLOSE_CENTS = 50.0
 DRAWS = 2000

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.pitch_material import Audio
-from benchmarks.pitch_reading import FDA, Reading, Speech
+from benchmarks.pitch.material import Audio
+from benchmarks.pitch.reading import FDA, Reading, Speech
 from streamser.clock import SAMPLE_RATE
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """`python -m benchmarks.pitch`: our pitch beside its peers on recorded and on resynthesised speech, clean, noisy, by telephone.
 
-Data: FDA-UE (F0 from a laryngograph) and WORLD resynthesis of unseen speakers (`pitch_material`). Every tracker, ours too,
+Data: FDA-UE (F0 from a laryngograph) and WORLD resynthesis of unseen speakers (`material.py`). Every tracker, ours too,
 has one constant time shift fitted on clean resynthesised speech and one voicing threshold for all conditions fitted on
 FDA-UE's even files; FDA-UE's odd files and the whole resynthesised set are scored. Overall accuracy (right pitch and right
 flag over all frames) is the primary figure. Raw pitch accuracy ignores the flag, which favours trackers that guess
@@ -15,19 +15,18 @@ import argparse
 import importlib.util
 import json
 import logging
-import sys
 from dataclasses import asdict, astuple
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.machine import machine_card
-from benchmarks.pitch_material import CONDITIONS
-from benchmarks.pitch_reading import FDA, SYNTHETIC, Reading, Speech, read
-from benchmarks.pitch_scores import Flags, Measures, agreed, mean_of, measures
-from benchmarks.pitch_trackers import all_trackers
-from benchmarks.pitch_tracks import costs
-from benchmarks.pitch_verdicts import MEAN, Difference, differences, overall, verdicts
+from benchmarks.pitch.material import CONDITIONS
+from benchmarks.pitch.reading import FDA, SYNTHETIC, Reading, Speech, read
+from benchmarks.pitch.scores import Flags, Measures, agreed, mean_of, measures
+from benchmarks.pitch.trackers import all_trackers
+from benchmarks.pitch.tracks import costs
+from benchmarks.pitch.verdicts import MEAN, Difference, differences, overall, verdicts
 
 COST_FILES = 12
 Rows = dict[str, dict[str, dict[str, float]]]  # by tracker, condition and measure
@@ -148,7 +147,7 @@ def main() -> int:
     for line, met in lines:
         print(f"{'met    ' if met else 'not met'} {line}")
     if args.picture:
-        from benchmarks.pitch_picture import draw
+        from benchmarks.pitch.picture import draw
 
         draw(args.picture, readings, speech)
     report = {
@@ -171,7 +170,3 @@ def main() -> int:
     }
     print(json.dumps(report))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pitch_material import CONDITIONS, Audio, Utterance, fda_ue, in_condition, resynthesised
-from benchmarks.pitch_scores import (
+from benchmarks.pitch.material import CONDITIONS, Audio, Utterance, fda_ue, in_condition, resynthesised
+from benchmarks.pitch.scores import (
     FRAMES,
     RIGHT,
     RIGHT_AND_CALLED,
@@ -23,8 +23,8 @@ from benchmarks.pitch_scores import (
     sample,
     tally,
 )
-from benchmarks.pitch_trackers import Track, Tracker
-from benchmarks.pitch_tracks import tracks
+from benchmarks.pitch.trackers import Track, Tracker
+from benchmarks.pitch.tracks import tracks
 from train.pitch.noise import recorded_noise
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Pitch trackers side by side: `python -m benchmarks.pitch`."""

@@ -1,0 +1,7 @@
+"""Pitch trackers side by side: `python -m benchmarks.pitch`."""
+
+import sys
+
+from benchmarks.pitch.command import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Linear probes on embeddings: `python -m benchmarks.tagging`."""
