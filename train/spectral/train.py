@@ -187,9 +187,7 @@ def fill(student: Student, kept: dict[str, Any], path: Path) -> None:
         student.load_state_dict(kept["student"])
     except RuntimeError as error:
         size = kept.get("size", "no size given")
-        raise SystemExit(
-            f"{path} holds another network ({size}) or an earlier one: train again, or name its --size"
-        ) from error
+        raise SystemExit(f"{path} holds another network ({size}) or an earlier one: train again, or name its --size") from error
 
 
 def run(args: argparse.Namespace) -> int:
