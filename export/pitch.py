@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from streamser.errors import PackError
 from streamser.features.pitch import FORMAT, PitchTracker
+from train.checkpoints import read_checkpoint
 from train.corpora import cache_root
 from train.pitch.network import DELAY, MELS, PitchNetwork
 from train.pitch.synthesis import harmonic_sound
@@ -106,9 +107,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, check, and only then replace the pack's file."""
     torch.set_num_threads(1)
     path = args.checkpoint or cache_root() / "pitch" / "checkpoint.pt"
-    if not path.is_file():
-        raise PackError(f"no checkpoint at {path}: run `python -m train pitch` first")
-    content = torch.load(path, weights_only=True)
+    content = read_checkpoint(path, "pitch", "average")
     network = PitchNetwork()
     try:
         network.load_state_dict(content["average"])

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from streamser.features.spectral import SpectralEncoder as Runtime
 from streamser.features.spectral_mel import COLUMN_FRAMES, COLUMN_SAMPLES, LOOK_AHEAD, MEL_BANDS, columns_decibels
+from train.checkpoints import read_checkpoint
 from train.corpora import cache_root
 from train.spectral.model import BANDS, SIZES, SpectralEncoder, Student
-from train.spectral.train import HEADS, fill, read_checkpoint
+from train.spectral.train import HEADS, fill
 
 PACK_FILE = Path(__file__).parent.parent / "streamser" / "packs" / "default" / "spectral.onnx"
 OPSET = 18
@@ -41,7 +42,7 @@ class OneColumn(nn.Module):
 
 def load_encoder(checkpoint: Path) -> SpectralEncoder:
     """The encoder of a checkpoint of `python -m train spectral`, in evaluation mode."""
-    kept = read_checkpoint(checkpoint)
+    kept = read_checkpoint(checkpoint, "spectral", "student")
     student = Student(SIZES[kept["size"]], HEADS)
     fill(student, kept, checkpoint)
     return student.encoder.eval()

@@ -179,3 +179,9 @@ def test_a_checkpoint_that_is_missing_or_another_networks_is_named(tmp_path: Pat
     torch.save({"student": {"encoder.norm.weight": torch.ones(3)}, "size": "half", "step": 1}, tmp_path / "old.pt")
     with pytest.raises(SystemExit, match=r"old\.pt holds another network"):
         load_encoder(tmp_path / "old.pt")
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    with pytest.raises(SystemExit, match=r"text\.pt is not a checkpoint"):
+        load_encoder(tmp_path / "text.pt")
+    torch.save({"average": {}}, tmp_path / "pitch.pt")
+    with pytest.raises(SystemExit, match=r"not a checkpoint of `python -m train spectral`"):
+        load_encoder(tmp_path / "pitch.pt")

@@ -122,6 +122,10 @@ def main() -> int:
         parser.error("--limit needs at least 4: even files to fit thresholds on and odd ones to score")
     if args.picture and importlib.util.find_spec("matplotlib") is None:
         parser.error("--picture needs matplotlib: pip install streamser[benchmark]")
+    if args.picture and (args.picture.suffix != ".png" or not args.picture.parent.is_dir()):
+        parser.error(f"--picture takes a .png in a folder that exists, not {args.picture}")
+    if not args.model.is_file():
+        parser.error(f"there is no file {args.model}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     trackers, missing = all_trackers(args.model, args.without.split(",") if args.without else ())
     speech = Speech.load(args.limit)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from train.checkpoints import read_checkpoint
 from train.corpora import cache_root
 from train.pitch.augment import CropMaker, Examples
 from train.pitch.build import build
@@ -64,7 +65,7 @@ class Progress:
         Raises:
             SystemExit: it is another network's.
         """
-        content = torch.load(path, weights_only=True)
+        content = read_checkpoint(path, "pitch", "network")
         try:
             self.network.load_state_dict(content["network"])
         except RuntimeError as error:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from train.checkpoints import read_checkpoint
 from train.corpora import LABELS, cache_root
 from train.spectral.material import COLUMNS, WINDOW_COLUMNS, WINDOW_HOP, make_material
 from train.spectral.model import MEL_BANDS, SIZES, Student, envelope_statistics
@@ -166,17 +167,6 @@ def optimiser_of(student: Student, rate: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a run has saved: student, optimiser, step, size.
-
-    Raises:
-        SystemExit: there is no such file.
-    """
-    if not path.is_file():
-        raise SystemExit(f"there is no checkpoint {path}: run `python -m train spectral` or name another")
-    return dict(torch.load(path, weights_only=True, map_location="cpu"))
-
-
 def fill(student: Student, kept: dict[str, Any], path: Path) -> None:
     """Give the student the weights of a checkpoint.
 
@@ -196,6 +186,10 @@ def run(args: argparse.Namespace) -> int:
     rng = np.random.default_rng(args.seed)
     folder = args.folder or cache_root() / "spectral" / args.size
     folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    # Before the material, which takes a quarter of an hour to make.
+    begin = read_checkpoint(args.start, "spectral", "student") if args.start else None
+    kept = read_checkpoint(checkpoint, "spectral", "student") if args.resume else None
     material = args.material or cache_root() / "spectral" / "material"
     watched = make_material(material / "validation", "validation", 200, 1)
     data = make_material(material / "train", "train", args.scenes, 0)
@@ -206,15 +200,14 @@ def run(args: argparse.Namespace) -> int:
     head = student.heads["scores"]
     assert isinstance(head, nn.Linear)
     head.bias.data.copy_(torch.logit(known.scores))
-    if args.start:
-        fill(student, read_checkpoint(args.start), args.start)
+    if begin is not None:
+        fill(student, begin, args.start)
         student.encoder.plain_output()
     optimiser = optimiser_of(student, args.rate)
     step = 0
-    checkpoint = folder / "checkpoint.pt"
-    if args.resume:
-        kept = read_checkpoint(checkpoint)
+    if kept is not None:
         fill(student, kept, checkpoint)
+        student.encoder.plain_output()  # of a run that had ended
         optimiser.load_state_dict(kept["optimiser"])
         step = kept["step"]
         rng = np.random.default_rng((args.seed, step))
