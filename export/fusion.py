@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from streamser.fusion_input import MODALITIES
 from streamser.sessions import open_session
-from train.corpora import LABELS, TRAINING_CORPORA
+from train.corpora import TRAINING_CORPORA
 from train.features import PACK, Collection
 from train.fusion.calibration import risk_coverage
 from train.fusion.data import Batch, Inputs, checkpoint_folder, in_order, load_inputs
 from train.fusion.decide import clip_confidence, decide, ensemble_posteriors
 from train.fusion.mdat import SPECTRAL_WIDTH, TEXT_WIDTH, WHISPER_WIDTH, Ensemble
-from train.fusion.train import as_tensors, kinds_of, load_member
+from train.fusion.train import arousal_levels, as_tensors, kinds_of, load_member
 from train.metrics import calibration_error, coverage_threshold, macro_f1
 
 INPUTS = (*(f"{name}{suffix}" for name in MODALITIES for suffix in ("", "_age", "_mask")), "heard")
@@ -109,7 +109,7 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def run_graph(path: Path, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities [members, batch, 7] and arousal [members, batch] by onnxruntime."""
+    """Log-probabilities [members, batch, labels] and arousal [members, batch] by onnxruntime."""
     log_probabilities, arousal = open_session(path).run(list(OUTPUTS), batch)
     return log_probabilities, arousal
 
@@ -142,7 +142,7 @@ def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:
         logs = np.concatenate([session.run(["log_probabilities"], batch)[0] for batch in in_order(part)], axis=1)
         confidence, joint = np.exp(logs.mean(0).max(-1)), ensemble_posteriors(logs)
         decisions = decide(joint, part.heard, part.clip, len(part.clip_label))
-        scores[part.collection.corpus] = round(macro_f1(part.clip_label, decisions.labels()), 4)
+        scores[part.collection.title] = round(macro_f1(part.clip_label, decisions.labels()), 4)
         posteriors.append((np.exp(joint), part.labels))
         surest["step"].append((confidence, joint.argmax(1) == part.labels))
         right = decisions.labels() == part.clip_label
@@ -155,7 +155,8 @@ def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:
         rows = [rng.choice(len(right), EVEN_ROWS) for _, right in parts]
         confidence = np.concatenate([values[row] for (values, _), row in zip(parts, rows, strict=True)])
         right = np.concatenate([values[row] for (_, values), row in zip(parts, rows, strict=True)])
-        found[f"{name}_uncertain_below"] = round(coverage_threshold(confidence, COVERAGE), 4)
+        half_way = (1 + 1 / len(validation[0].collection.labels)) / 2  # from chance to certainty: surer is never `uncertain`
+        found[f"{name}_uncertain_below"] = round(min(coverage_threshold(confidence, COVERAGE), half_way), 4)
         found[f"{name}_risk_by_coverage"] = risk_coverage(confidence, right, COVERAGES)
     errors = [calibration_error(values, labels) for values, labels in posteriors]
     found["step_calibration_error"] = round(float(np.mean(errors)), 4)
@@ -168,27 +169,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=PACK)
 
 
-def run(args: argparse.Namespace) -> int:
-    torch.set_num_threads(1)
-    loaded = [load_member(checkpoint_folder() / f"{name}.pt") for name in args.members]
-    ensemble = Ensemble([member for member, _ in loaded], [saved["temperature"] for _, saved in loaded])
-    path = args.output / "fusion.onnx"
-    onnx.save(export_graph(ensemble), path)
+def export_members(names: list[str], output: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Write `fusion.onnx` and `fusion.json` of trained members into a folder; returns the corpora that taught them, their labels.
+
+    The validation speakers of these corpora calibrate it.
+
+    Raises:
+        SystemExit: no such member, members of different labels, a cache that is missing, or a graph unlike torch.
+    """
+    loaded = [load_member(checkpoint_folder() / f"{name}.pt") for name in names]
+    labels = loaded[0][0].config.labels
+    for name, (member, _) in zip(names, loaded, strict=True):
+        if member.config.labels != labels:
+            raise SystemExit(
+                f"{name} tells apart {', '.join(member.config.labels)}; {names[0]} {', '.join(labels)}: one pack, one set"
+            )
+    corpora = tuple(dict.fromkeys(corpus for _, saved in loaded for corpus in saved.get("corpora", TRAINING_CORPORA)))
     kinds = sorted({kind for member, _ in loaded for kind in kinds_of(member.config)})
-    validation = [load_inputs(Collection(corpus, "validation"), kinds) for corpus in TRAINING_CORPORA]
+    validation = [load_inputs(Collection(corpus, "validation", 0, labels), kinds) for corpus in corpora]
+    ensemble = Ensemble([member for member, _ in loaded], [saved["temperature"] for _, saved in loaded])
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "fusion.onnx"
+    onnx.save(export_graph(ensemble), path)
     worst = parity(ensemble, path, [batch for part in validation for batch in list(in_order(part))[:4]])
     if worst > TOLERANCE:
-        print(f"{path} differs from torch by {worst:.2e}: more than {TOLERANCE:.0e}")
-        return 1
+        raise SystemExit(f"{path} differs from torch by {worst:.2e}: more than {TOLERANCE:.0e}")
     calibration = {
-        "labels": list(LABELS),
-        "members": args.members,
+        "labels": list(labels),
+        "arousal": bool((arousal_levels(labels) >= 0).any()),
+        "words": any(member.config.text for member, _ in loaded),
+        "members": names,
         "temperatures": [round(saved["temperature"], 4) for _, saved in loaded],
         "member_validation": [{corpus: round(value, 4) for corpus, value in saved["validation"].items()} for _, saved in loaded],
         "parity": worst,
         **thresholds(path, validation),
     }
-    (args.output / "fusion.json").write_text(json.dumps(calibration, indent=1) + "\n")
+    (output / "fusion.json").write_text(json.dumps(calibration, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{path}: {path.stat().st_size} bytes, {len(loaded)} members; largest difference from torch {worst:.2e}")
     print(json.dumps(calibration))
+    return corpora, labels
+
+
+def run(args: argparse.Namespace) -> int:
+    torch.set_num_threads(1)
+    export_members(args.members, args.output)
     return 0

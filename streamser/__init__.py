@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from streamser.recognizer import Recognizer, Stream
 
 __all__ = ["Recognizer", "Stream", "StreamserError"]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ from streamser.features.whisper import FRAME, Word
 CUT_MARGIN = to_samples(0.2)  # around the aligned end of a word, where the quietest moment is looked for
 ENERGY_HOP = 160  # samples
 QUIET_FRAMES = 8  # of 10 ms, over which a moment's quietness is taken
+LEAST_WORDS = 3  # different ones, before words count: "No!" and "Go, go!" are said in every mood
 SENTENCE_ENDS = tuple(".?!\u3002\uff1f\uff01\u0964")
 
 
@@ -34,6 +36,10 @@ class Text:
     def open_part(self) -> str:
         """With the space before it."""
         return "".join(word.text for word in self.open)
+
+    def counted_part(self) -> str:
+        """The words that may say something of emotion."""
+        return counted((*self.final, *self.open))
 
 
 @dataclass
@@ -103,6 +109,13 @@ def quietest_near(samples: np.ndarray, position: int) -> int:
         return min(position, len(samples)) // FRAME * FRAME
     energy = np.convolve((frames**2).sum(axis=1), np.ones(QUIET_FRAMES), mode="valid")
     return (first + int(np.argmin(energy)) * ENERGY_HOP + QUIET_FRAMES * ENERGY_HOP // 2) // FRAME * FRAME
+
+
+def counted(words: Iterable[Word]) -> str:
+    """Those words that may say something of emotion: the recogniser does not doubt them, and there are more than a call or two."""
+    sure = [word for word in words if not word.doubted]
+    different = {plain(word.text) for word in sure} - {""}
+    return "".join(word.text for word in sure).strip() if len(different) >= LEAST_WORDS else ""
 
 
 def plain(word: str) -> str:

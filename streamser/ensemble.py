@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,14 @@ import onnxruntime
 
 from streamser.errors import UsageError
 from streamser.fusion_input import FusionInput
-from streamser.packs.manifest import Pack
+from streamser.late_fusion import LateFusion
+from streamser.packs.manifest import Pack, WordSettings
 from streamser.sessions import open_session
 
 
 @dataclass(frozen=True)
 class Decision:
-    """log_posterior: float64 [labels], normalised. confidence: of the winner, see `Ensemble.decide`. arousal: 0 to 1."""
+    """log_posterior: float64 [labels], normalised. confidence: of the winner, see `Ensemble.decide`. arousal: 0 to 1, or nan."""
 
     log_posterior: np.ndarray
     confidence: float
@@ -30,16 +32,27 @@ class Ensemble:
     """All members in one graph, shared and without state."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, labels: tuple[str, ...], vote: str, uncertain_below: dict[str, float]
+        self,
+        session: onnxruntime.InferenceSession,
+        labels: tuple[str, ...],
+        vote: str,
+        uncertain_below: dict[str, float],
+        late_fusion: LateFusion | None = None,
+        arousal: bool = True,
     ) -> None:
         self.session = session
         self.labels = labels
         self.vote = vote
         self.uncertain_below = uncertain_below
+        self.arousal = arousal
+        self.late_fusion = late_fusion or LateFusion(WordSettings(), labels, labels)
 
     @classmethod
-    def load(cls, pack: Pack, accelerator: str = "cpu") -> Ensemble:
-        return cls(open_session(pack.file("fusion"), accelerator), pack.labels, pack.vote, pack.uncertain_below)
+    def load(cls, pack: Pack, text_labels: tuple[str, ...], accelerator: str = "cpu") -> Ensemble:
+        """Open a pack's members; text_labels: those of its text network, in order."""
+        late_fusion = LateFusion(pack.words, pack.labels, text_labels)
+        session = open_session(pack.file("fusion"), accelerator)
+        return cls(session, pack.labels, pack.vote, pack.uncertain_below, late_fusion, pack.arousal)
 
     def subset(self, labels: tuple[str, ...]) -> np.ndarray:
         """Indices of the labels asked for.
@@ -55,14 +68,24 @@ class Ensemble:
         return np.array(sorted({self.labels.index(label) for label in labels}))
 
     def decide(self, inputs: FusionInput, subset: np.ndarray) -> Decision:
-        """One decision of all members, restricted to a subset of the labels.
+        """One decision of all members on the sound of a step, restricted to a subset of the labels, as `combine` makes it."""
+        log_members, arousal = self.session.run(["log_probabilities", "arousal"], inputs.as_batch())
+        taught = float(np.mean(arousal)) if self.arousal else math.nan
+        return self.combine(np.asarray(log_members)[:, 0], taught, subset)
+
+    def combine(self, log_members: np.ndarray, arousal: float, subset: np.ndarray) -> Decision:
+        """The members' common decision.
 
         With the vote `mean`, the posterior is the renormalised geometric mean of the members' calibrated posteriors. The confidence
         is that mean before it is renormalised, so the members' disagreement lowers it. With `majority`, the most frequent winner
         (ties: the first member's) is moved to the top, its confidence capped by its share of the votes.
+
+        Args:
+            log_members: float [members, labels], calibrated log posteriors.
+            arousal: 0 to 1, or nan.
+            subset: int [n], indices of the labels to choose from.
         """
-        log_members, arousal = self.session.run(["log_probabilities", "arousal"], inputs.as_batch())
-        members = np.asarray(log_members, np.float64)[:, 0, subset]
+        members = np.asarray(log_members, np.float64)[:, subset]
         members -= np.log(np.exp(members).sum(axis=1, keepdims=True))
         mean = members.mean(axis=0)
         log_posterior = mean - np.log(np.exp(mean).sum())
@@ -76,4 +99,4 @@ class Ensemble:
             if chosen != log_posterior.argmax():
                 order = log_posterior.argmax()
                 log_posterior[[chosen, order]] = log_posterior[[order, chosen]]
-        return Decision(log_posterior, confidence, float(np.mean(arousal)))
+        return Decision(log_posterior, confidence, arousal)

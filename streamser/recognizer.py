@@ -44,7 +44,8 @@ class Recognizer:
             AcceleratorError: CUDA was asked for and is not to be had.
         """
         found = find_pack(pack)
-        return cls(found, Features.load(found, accelerator), Ensemble.load(found, accelerator))
+        features = Features.load(found, accelerator)
+        return cls(found, features, Ensemble.load(found, features.text.labels, accelerator))
 
     def settings(
         self,

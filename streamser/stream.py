@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Stream:
         self._pending_length = 0
         self._utterances: dict[int, UtteranceDecision] = {}
         self._last_decision: Decision | None = None
-        self._text_features: tuple[str, TextFeatures] | None = None
+        self._text_features: tuple[tuple[str, str | None], TextFeatures] | None = None
         self._latency = LatencyMeter()
         self._live = False
         self._degraded = False
@@ -199,17 +200,18 @@ class Stream:
             window = (features.window_start(), encoding) if encoding is not None else None
             transcript.schedule(features.now, features.ring, features.segmenter.utterance, closed, window, self._live)
             text = transcript.current(features.utterance)
-        text_features = self._encode_text(text)
-        inputs = features.fusion_input(text_features, text.heard_until, encoding)
+        words = self._encode_text(text.counted_part(), text.language)
+        inputs = features.fusion_input(words if self._ensemble.late_fusion.in_fusion else None, text.heard_until, encoding)
         decision = None
         if inputs is not None and features.utterance is not None:
-            self._last_decision = decision = self._ensemble.decide(inputs, self.settings.subset)
-            self._utterances.setdefault(features.utterance.number, UtteranceDecision()).add(decision, inputs.heard)
+            self._last_decision = sound = self._ensemble.decide(inputs, self.settings.subset)
+            self._utterances.setdefault(features.utterance.number, UtteranceDecision()).add(sound, inputs.heard)
+            decision = self._join(sound, words)
         events: list[Event] = []
         if end > features.now - self.settings.step:
-            events += self._emotion_events(end, decision, text, text_features, captured_at)
+            events += self._emotion_events(end, decision, text, words, captured_at)
         if transcript is None:
-            finals = [FinalText(utterance, "", None, None) for utterance in closed]
+            finals = [FinalText(utterance) for utterance in closed]
         return events + self._utterance_events(finals) + self._degraded_events(end)
 
     def _emotion_events(
@@ -217,7 +219,7 @@ class Stream:
         end: int,
         decision: Decision | None,
         text: Text,
-        text_features: TextFeatures | None,
+        words: TextFeatures | None,
         captured_at: float | None,
     ) -> list[Event]:
         features = self._features
@@ -236,11 +238,10 @@ class Stream:
                 "stable_label": stable.label,
                 "confidence": round(decision.confidence, 4),
                 "probabilities": self._probabilities(decision),
-                "arousal": round(decision.arousal, 4),
+                "arousal": None if math.isnan(decision.arousal) else round(decision.arousal, 4),
                 "pitch_hz": features.pitch_hz(),
             }
-        said = decision is not None and text_features is not None and text_features.probabilities is not None
-        words = text_features.probabilities if said and text_features is not None else None
+        said = None if decision is None or words is None else words.probabilities
         latency = self._latency.measure(captured_at)
         events: list[Event] = [
             EmotionEvent(
@@ -248,7 +249,7 @@ class Stream:
                 window_start=to_seconds(window_start),
                 state="no_speech" if decision is None else "speech",
                 **judged,
-                text_probabilities=None if words is None else self._named(words, self._ensemble.labels),
+                text_probabilities=None if said is None else self._named(said, self._features.features.text.labels),
                 text=text.final_part(),
                 text_pending=text.open_part(),
                 latency=latency,
@@ -271,7 +272,7 @@ class Stream:
     def _end_utterances(self, closed: list[Utterance]) -> list[Event]:
         """Utterances that end because the audio does."""
         if self._transcript is None:
-            return self._utterance_events([FinalText(utterance, "", None, None) for utterance in closed])
+            return self._utterance_events([FinalText(utterance) for utterance in closed])
         self._transcript.schedule(self._features.now, self._features.ring, None, closed, None, self._live)
         return []
 
@@ -280,9 +281,10 @@ class Stream:
         for final in finals:
             utterance = final.utterance
             own = self._utterances.pop(utterance.number, None)
-            decision = own.decide() if own else self._last_decision
-            if decision is None or utterance.end is None:
+            sound = own.decide() if own else self._last_decision
+            if sound is None or utterance.end is None:
                 continue
+            decision = self._join(sound, self._encode_text(final.counted, final.language))
             self._utterance_count += 1
             events.append(
                 UtteranceEvent(
@@ -301,12 +303,15 @@ class Stream:
         sure = decision.confidence >= self._ensemble.uncertain_below["utterance"]
         return self._labels[decision.winner] if sure else UNCERTAIN
 
-    def _encode_text(self, text: Text) -> TextFeatures | None:
-        words = (text.final_part() + text.open_part()).strip()
+    def _join(self, sound: Decision, words: TextFeatures | None) -> Decision:
+        return self._ensemble.late_fusion.join(sound, words.probabilities if words else None, self.settings.subset)
+
+    def _encode_text(self, words: str, language: str | None) -> TextFeatures | None:
         if not words:
             return None
-        if self._text_features is None or self._text_features[0] != words:
-            self._text_features = (words, self._features.features.text.encode(words, text.language))
+        said = (words, language)
+        if self._text_features is None or self._text_features[0] != said:
+            self._text_features = (said, self._features.features.text.encode(*said))
         return self._text_features[1]
 
     def _probabilities(self, decision: Decision) -> dict[str, float]:

@@ -35,12 +35,16 @@ LEAST_LOG_PROBABILITY = {False: -1.0, True: -1.5}  # of an open utterance's hypo
 
 @dataclass(frozen=True)
 class FinalText:
-    """The last word on a closed utterance; words with times in seconds since the stream's start, where asked for."""
+    """The last word on a closed utterance; words with times in seconds since the stream's start, where asked for.
+
+    counted: the part of the text that the recogniser does not doubt.
+    """
 
     utterance: Utterance
-    text: str
-    language: str | None
-    words: list[dict[str, Any]] | None
+    text: str = ""
+    language: str | None = None
+    words: list[dict[str, Any]] | None = None
+    counted: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,9 @@ class Transcript:
     def _take(self, decoding: _Decoding) -> list[FinalText]:
         hypothesis = decoding.future.result()
         offset = decoding.anchor / SAMPLE_RATE
-        words = [replace(word, start=offset + word.start, end=offset + word.end) for word in hypothesis.words]
+        words = [
+            replace(word, start=offset + word.start, end=offset + word.end, doubted=hypothesis.doubted) for word in hypothesis.words
+        ]
         text = self._runs[decoding.run]
         finals = []
         if decoding.last is not None:
@@ -187,7 +193,8 @@ class Transcript:
             {"word": w.text.strip(), "start": round(w.start, 3), "end": round(w.end, 3), "probability": round(w.probability, 3)}
             for w in words
         ]
-        return FinalText(utterance, said, text.language if said else None, timed if self._words else None)
+        language = text.language if said else None
+        return FinalText(utterance, said, language, timed if self._words else None, part.counted_part())
 
     def _learn_language(self, hypothesis: Hypothesis) -> None:
         if hypothesis.words:

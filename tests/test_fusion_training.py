@@ -82,7 +82,7 @@ def test_the_loss_is_blind_to_labels_that_a_corpus_lacks_but_for_a_small_part():
     label, corpus, arousal = torch.tensor([1]), torch.tensor([0]), torch.zeros(1)
 
     def loss(logits: torch.Tensor, mask: torch.Tensor) -> float:
-        return float(training.loss_of((logits, arousal), label, corpus, weights, mask))
+        return float(training.loss_of((logits, arousal), label, corpus, weights, mask, training.arousal_levels(LABELS)))
 
     blind = loss(tempted, some) - loss(plain, some)
     seeing = loss(tempted, every) - loss(plain, every)

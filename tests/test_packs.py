@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamser.errors import PackError
-from streamser.packs.manifest import COMPONENTS, read_pack
+from streamser.packs.manifest import COMPONENTS, WordSettings, read_pack
 from streamser.packs.resolve import INSTALLED, find_pack
 from streamser.packs.whisper import GRAPH_FILE, resolve_whisper
 from streamser.packs.whisper_weights import WEIGHTS_FILE, read_variables
@@ -76,6 +76,24 @@ def test_another_schema(copy: Path) -> None:
 def test_a_missing_field(copy: Path) -> None:
     change(copy, whisper={})
     with pytest.raises(PackError, match=r"is incomplete: KeyError"):
+        read_pack(copy)
+
+
+def test_words_without_settings_are_left_to_the_fusion(copy: Path) -> None:
+    fields = json.loads((copy / "pack.json").read_text())
+    fields.pop("words", None)
+    (copy / "pack.json").write_text(json.dumps(fields))
+    assert read_pack(copy).words == WordSettings(weight=0.0, in_fusion=True)
+    change(copy, words={"weight": 0.2, "in_fusion": False, "prior": {"anger": 0.1}})
+    assert read_pack(copy).words == WordSettings(weight=0.2, prior={"anger": 0.1}, in_fusion=False)
+
+
+@pytest.mark.parametrize(
+    "words", [{"weight": -1}, {"weight": "much"}, {"temperature": 0}, {"in_fusion": "no"}, {"prior": {"anger": 0}}]
+)
+def test_settings_of_words_that_make_no_sense(copy: Path, words: dict[str, object]) -> None:
+    change(copy, words=words)
+    with pytest.raises(PackError, match=r"is incomplete: ValueError"):
         read_pack(copy)
 
 

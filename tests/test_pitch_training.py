@@ -6,7 +6,6 @@ import pyworld
 import torch
 
 from streamser.features.pitch import decode
-from train.pitch.augment import _telephone
 from train.pitch.consensus import UNKNOWN, consensus
 from train.pitch.measure import compare
 from train.pitch.network import DELAY, MELS, PitchNetwork
@@ -117,17 +116,6 @@ def test_rough_voices_are_rough_only_where_there_is_voice() -> None:
         assert np.array_equal(rough == 0, contour == 0)
         changed += not np.array_equal(rough, contour)
     assert 5 < changed < 20
-
-
-def test_a_telephone_passes_its_band_alone() -> None:
-    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    for seed in range(6):
-        levels = [
-            np.std(_telephone(np.sin(2 * np.pi * hertz * times).astype(np.float32), np.random.default_rng(seed))[2000:-2000])
-            for hertz in (60.0, 1000.0, 6000.0)
-        ]
-        assert levels[1] > 0.6
-        assert max(levels[0], levels[2]) < 0.02
 
 
 def test_silence_has_nothing_to_resynthesise() -> None:

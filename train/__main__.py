@@ -7,7 +7,13 @@ import importlib
 import sys
 
 VERBS = {
+    "corpus": "train.corpora.command",
     "splits": "train.splits",
+    "transcribe": "train.transcribe",
+    "encode": "train.encodings",
+    "fit": "train.systems.fit",
+    "ensemble": "train.systems.ensemble",
+    "experiment": "train.experiments.command",
     "pitch": "train.pitch.train",
     "spectral": "train.spectral.train",
     "text": "train.text.train",

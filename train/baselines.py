@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from train.corpora import LABELS, TRAINING_CORPORA, cache_root, read_audio
+from train.corpora import cache_root, read_audio
 from train.features import Collection
 from train.fusion.data import Inputs, load_inputs
 from train.fusion.decide import Decisions
@@ -23,7 +23,7 @@ BASELINES = (EGEMAPS, POOLED)
 
 def egemaps(collection: Collection) -> np.ndarray:
     """openSMILE's eGeMAPS functionals of every whole clip, float32 [clips, 88]; cached."""
-    path = cache_root() / "baseline_features" / f"egemaps-{collection.corpus}-{collection.split}.npy"
+    path = cache_root() / "baseline_features" / f"egemaps-{collection.name.rpartition('-')[0]}.npy"
     if not path.exists():
         import opensmile
 
@@ -57,9 +57,9 @@ def pooled_whisper(inputs: Inputs, rows: np.ndarray) -> np.ndarray:
 
 
 class Baseline:
-    """A classifier on one vector a clip, trained on the training speakers of all four corpora together."""
+    """A classifier on one vector a clip, trained on the training speakers of all corpora together."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, training: list[Collection]) -> None:
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
@@ -67,10 +67,10 @@ class Baseline:
 
         self.name = name
         features, labels = [], []
-        for collection in (Collection(corpus, "train") for corpus in TRAINING_CORPORA):
+        for collection in training:
             if name == EGEMAPS:
                 features.append(egemaps(collection))
-                labels.append(np.array([LABELS.index(clip.label) for clip in collection.clips()]))
+                labels.append(np.array([collection.labels.index(clip.label) for clip in collection.clips()]))
             else:
                 inputs = load_inputs(collection, ("whisper",))
                 rows = longest_rows(inputs)
@@ -86,11 +86,21 @@ class Baseline:
     def decide(self, collection: Collection) -> Decisions:
         """Scores of every clip; with pooled Whisper, clips without speech are undecided, as they are for the ensemble."""
         if self.name == EGEMAPS:
-            scores = self.model.decision_function(egemaps(collection))
-            return Decisions(np.asarray(scores, np.float32), np.ones(len(scores), bool))
+            every = self.scores(egemaps(collection), len(collection.labels))
+            return Decisions(every, np.ones(len(every), bool))
         inputs = load_inputs(collection, ("whisper",))
         rows = longest_rows(inputs)
-        scores, found = np.zeros((len(inputs.clip_label), len(LABELS)), np.float32), np.zeros(len(inputs.clip_label), bool)
-        scores[inputs.clip[rows]] = self.model.decision_function(pooled_whisper(inputs, rows))
+        shape = len(inputs.clip_label), len(collection.labels)
+        scores, found = np.zeros(shape, np.float32), np.zeros(shape[0], bool)
+        scores[inputs.clip[rows]] = self.scores(pooled_whisper(inputs, rows), shape[1])
         found[inputs.clip[rows]] = True
         return Decisions(scores, found)
+
+    def scores(self, features: np.ndarray, labels: int) -> np.ndarray:
+        """float32 [n, labels]: the decision function of every label, lowest for those that training did not have."""
+        values = np.asarray(self.model.decision_function(features), np.float32)
+        if values.ndim == 1:  # of two labels: how much it is the second
+            values = np.stack([-values, values], 1)
+        found = np.full((len(values), labels), np.finfo(np.float32).min, np.float32)
+        found[:, self.model.classes_] = values
+        return found

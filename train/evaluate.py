@@ -2,7 +2,8 @@
 
 Every clip is a fresh stream. The four training corpora give macro-F1 over their labels with an argmax over all seven; the
 sealed corpora a 4-class UAR with the argmax over those four. Whoever looks at a sealed corpus is recorded in
-docs/sealed_looks.jsonl. The last line is JSON.
+docs/sealed_looks.jsonl. With --manifest it is a user's own test speakers instead, and the baselines learn from their training
+speakers. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from streamser.packs.resolve import find_pack
 from streamser.sessions import open_session
+from train import own_data
 from train.baselines import BASELINES, Baseline, egemaps
-from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA
+from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA, read_manifest
 from train.features import GRAPHS, PACK, Collection, build, folder_of, load_features, sealed_collection
 from train.fusion.data import in_order, load_inputs
 from train.fusion.decide import Decisions, EmittedDecisions, decide, ensemble_posteriors
@@ -40,7 +43,8 @@ class Truth:
     @classmethod
     def of(cls, collection: Collection) -> Truth:
         clips = collection.clips()
-        return cls(np.array([LABELS.index(clip.label) for clip in clips]), np.array([clip.speaker for clip in clips]))
+        labels = [collection.labels.index(clip.label) for clip in clips]
+        return cls(np.array(labels), np.array([clip.speaker for clip in clips]))
 
 
 def network_decisions(collection: Collection, graph: Path) -> dict[str, Decisions | EmittedDecisions]:
@@ -49,7 +53,7 @@ def network_decisions(collection: Collection, graph: Path) -> dict[str, Decision
     session = open_session(graph)
     outputs = np.concatenate([session.run(["log_probabilities"], batch)[0] for batch in in_order(inputs)], axis=1)
     clips = len(inputs.clip_label)
-    threshold = float(json.loads(graph.with_suffix(".json").read_text())["utterance_uncertain_below"])
+    threshold = float(told_of(graph)["utterance_uncertain_below"])
     found: dict[str, Decisions | EmittedDecisions] = {
         "ensemble": decide(ensemble_posteriors(outputs), inputs.heard, inputs.clip, clips),
         "uncertain is wrong": EmittedDecisions(outputs, inputs.heard, inputs.clip, clips, threshold),
@@ -59,10 +63,22 @@ def network_decisions(collection: Collection, graph: Path) -> dict[str, Decision
     return found
 
 
-def chance(truth: Truth) -> Decisions:
+def told_of(graph: Path) -> dict[str, Any]:
+    """What `python -m export` wrote beside a fusion graph: its labels, thresholds and so on.
+
+    Raises:
+        SystemExit: there is no such file.
+    """
+    path = graph.with_suffix(".json")
+    if not graph.is_file() or not path.is_file():
+        raise SystemExit(f"{graph} with {path.name} beside it is not there: name a graph or pack made by `python -m export`")
+    return dict(json.loads(path.read_text()))
+
+
+def chance(truth: Truth, labels: int) -> Decisions:
     """A uniform guess among the labels that the corpus has."""
-    guesses = np.random.default_rng(0).random((len(truth.labels), len(LABELS))).astype(np.float32)
-    guesses[:, sorted(set(range(len(LABELS))) - set(truth.labels.tolist()))] = -1
+    guesses = np.random.default_rng(0).random((len(truth.labels), labels)).astype(np.float32)
+    guesses[:, sorted(set(range(labels)) - set(truth.labels.tolist()))] = -1
     return Decisions(guesses, np.ones(len(truth.labels), bool))
 
 
@@ -76,9 +92,12 @@ def scores_of(decisions: Decisions | EmittedDecisions, truth: Truth, sealed: boo
     decided = decisions.labels()
     interval = interval_over_speakers(macro_f1, truth.labels, decided, truth.speakers)
     among = decisions.labels(set(truth.labels.tolist()))
+    recall = interval_over_speakers(uar, truth.labels, decided, truth.speakers)
     return {
         **_rounded(interval),
-        "uar": round(uar(truth.labels, decided), 4),
+        "uar": round(recall.value, 4),
+        "uar_low": round(recall.low, 4),
+        "uar_high": round(recall.high, 4),
         "macro_f1_among_its_labels": round(macro_f1(truth.labels, among), 4),
     }
 
@@ -94,35 +113,51 @@ def _rounded(interval: Any) -> dict[str, Any]:
 
 def evaluate(collections: list[Collection], graph: Path, show_confusion: bool) -> dict[str, dict[str, Any]]:
     """Figures by corpus and system; prints the table on the way."""
-    baselines = [Baseline(name) for name in BASELINES]
+    training = training_of(collections)
+    taught = {clip.label for entry in training for clip in entry.clips()}
+    baselines = [Baseline(name, training) for name in BASELINES] if len(taught) > 1 else []
     figures: dict[str, dict[str, Any]] = {}
     for collection in collections:
         truth = Truth.of(collection)
         sealed = collection.split == "all"
         systems = network_decisions(collection, graph)
         systems |= {baseline.name: baseline.decide(collection) for baseline in baselines}
-        systems["chance"] = chance(truth)
-        measure = "4-class UAR, restricted (plain)" if sealed else "macro-F1 (UAR; macro-F1 among its labels)"
+        systems["chance"] = chance(truth, len(collection.labels))
+        measure = "4-class UAR, restricted (plain)" if sealed else "macro-F1 (UAR with its interval; macro-F1 among its labels)"
         silent = int((~systems["ensemble"].found).sum())
         who = f"{len(truth.labels)} clips, {len(set(truth.speakers.tolist()))} speakers, {silent} without speech"
-        print(f"\n{collection.corpus}: {who}; {measure}")
-        figures[collection.corpus] = {}
+        print(f"\n{collection.title}: {who}; {measure}")
+        figures[collection.title] = {}
         for name, decisions in systems.items():
             found = scores_of(decisions, truth, sealed)
-            figures[collection.corpus][name] = found
-            beside = found["plain_uar"] if sealed else f"{found['uar']:.3f}; {found['macro_f1_among_its_labels']:.3f}"
+            figures[collection.title][name] = found
+            beside = found["plain_uar"] if sealed else _beside(found)
             mark = "t" if found["interval"] == "t" else " "
             print(f"  {name:22s} {found['score']:.3f} [{found['low']:.3f}, {found['high']:.3f}]{mark} ({beside})")
         if show_confusion:
-            print_confusion(truth, systems["ensemble"])
+            print_confusion(truth, systems["ensemble"], collection.labels)
     return figures
 
 
-def print_confusion(truth: Truth, decisions: Decisions | EmittedDecisions) -> None:
+def _beside(found: dict[str, Any]) -> str:
+    interval = f"[{found['uar_low']:.3f}, {found['uar_high']:.3f}]"
+    return f"{found['uar']:.3f} {interval}; {found['macro_f1_among_its_labels']:.3f}"
+
+
+def training_of(collections: list[Collection]) -> list[Collection]:
+    """What the baselines learn from: the training speakers of the manifests, if any, or of the corpora at hand."""
+    manifests = [entry for entry in collections if own_data.is_manifest(entry.corpus)]
+    if not manifests:
+        return [Collection(corpus, "train") for corpus in TRAINING_CORPORA]
+    training = [Collection(entry.corpus, "train", 0, entry.labels) for entry in manifests]
+    return [entry for entry in training if own_data.speakers_of(read_manifest(Path(entry.corpus), None))["train"]]
+
+
+def print_confusion(truth: Truth, decisions: Decisions | EmittedDecisions, labels: tuple[str, ...]) -> None:
     """Rows are the truth; the last column counts clips without speech."""
-    table = confusion(truth.labels, decisions.labels(), len(LABELS))
-    print("  " + " ".join(f"{label[:7]:>8s}" for label in ("", *LABELS, "none")))
-    for label, row in zip(LABELS, table, strict=True):
+    table = confusion(truth.labels, decisions.labels(), len(labels))
+    print("  " + " ".join(f"{label[:7]:>8s}" for label in ("", *labels, "none")))
+    for label, row in zip(labels, table, strict=True):
         if row.sum():
             print(f"  {label[:7]:>8s} " + " ".join(f"{count:8d}" for count in row))
 
@@ -169,7 +204,7 @@ def prepare(collections: list[Collection], kinds: list[str]) -> None:
             assert features is not None
             build(entry, kind, features)
     if "egemaps" in kinds:
-        for entry in [*(Collection(corpus, "train") for corpus in TRAINING_CORPORA), *collections]:
+        for entry in [*training_of(collections), *collections]:
             egemaps(entry)
 
 
@@ -178,7 +213,10 @@ KINDS = (*GRAPHS, "egemaps")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
-    parser.add_argument("--graph", type=Path, default=PACK / "fusion.onnx")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--graph", type=Path, default=PACK / "fusion.onnx", help="a fusion graph (default: the default pack's)")
+    which.add_argument("--pack", help="a pack's name or folder, instead of a graph")
+    parser.add_argument("--manifest", nargs="+", default=[], metavar="CSV", help="your own data: its test speakers")
     parser.add_argument("--corpora", nargs="+", choices=(*TRAINING_CORPORA, *EVALUATION_CORPORA), metavar="CORPUS")
     parser.add_argument("--unsealed", action="store_true", help="leave the sealed corpora closed")
     parser.add_argument("--confusion", action="store_true", help="also print the ensemble's confusion on each corpus")
@@ -186,18 +224,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    graph = find_pack(args.pack).file("fusion") if args.pack else args.graph
+    labels = tuple(told_of(graph)["labels"])
+    if args.manifest:
+        return evaluate_own(args, graph, labels)
+    if labels != LABELS:
+        raise SystemExit(f"{graph} tells apart {', '.join(labels)}: evaluate it on your own data, with --manifest")
     names = args.corpora or (*TRAINING_CORPORA, *(() if args.unsealed else EVALUATION_CORPORA))
     collections = [Collection(name, "test") if name in TRAINING_CORPORA else sealed_collection(name) for name in names]
     prepare(collections, args.prepare or list(KINDS))
     if args.prepare:
         return 0
-    figures = evaluate(collections, args.graph, args.confusion)
+    figures = evaluate(collections, graph, args.confusion)
     systems = list(figures[names[0]])
     measures = {system: agreed_measure(figures, system) for system in systems}
     print("\nmean over the training corpora, mean over the sealed corpora, the agreed measure (mean of both)")
     for system, means in measures.items():
         print(f"  {system:22s} " + " ".join(f"{name} {value:.3f}" for name, value in means.items()))
     if any(name in EVALUATION_CORPORA for name in names):
-        record_look(figures, args.graph)
+        record_look(figures, graph)
     print(json.dumps({"figures": figures, "means": measures}))
+    return 0
+
+
+def evaluate_own(args: argparse.Namespace, graph: Path, labels: tuple[str, ...]) -> int:
+    """The figures of a user's own test speakers: those clips whose label the graph tells apart."""
+    args.labels, args.corpora = labels, args.corpora or []
+    material = own_data.material_of(args)
+    own_data.check(material, ("test",))
+    collections = [Collection(corpus, "test", 0, labels) for corpus in material.corpora]
+    prepare(collections, args.prepare or list(KINDS))
+    if not args.prepare:
+        print(json.dumps({"figures": evaluate(collections, graph, args.confusion)}))
     return 0

@@ -1,7 +1,8 @@
 """`python -m train features`: what the runtime's own FeatureStream makes of the training corpora, cached for the fusion.
 
-A cache for each network, joined later, so that one is made again when its network changes and the others are not. All walk
-the same streams and steps from the same seeds. A collection is one corpus, split and pass:
+The corpora at hand, or with --manifest a user's own. A cache for each network, joined later, so that one is made again when
+its network changes and the others are not. All walk the same streams and steps from the same seeds. A collection is one corpus,
+split and pass:
 training passes are streams with silence, joined clips and channel changes, of which random speech steps are kept; everything
 else is each clip as a fresh stream, of which every speech step is kept.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +30,19 @@ from streamser.features.spectral import SpectralEncoder
 from streamser.features.voice_activity import VoiceActivityDetector
 from streamser.features.whisper import Encoding
 from streamser.fusion_input import FusionInput
-from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA, Clip, cache_root, read_audio, read_corpus, read_split
+from train import own_data
+from train.corpora import (
+    EVALUATION_CORPORA,
+    LABELS,
+    OTHER_LABELS,
+    SPLITS,
+    TRAINING_CORPORA,
+    Clip,
+    cache_root,
+    clips_of,
+    read_audio,
+    read_corpus,
+)
 from train.whisper import PACK, load_whisper
 
 STEP = 8000
@@ -36,25 +51,44 @@ GRAPHS = {"whisper": "whisper_encoder.onnx", "pitch": "pitch.onnx", "spectral": 
 STORED = {"whisper": np.float16, "spectral": np.float16, "pitch": np.int16}
 PASSES = {"ravdess": (0, 1), "nemo": (0,), "banglaser": (0, 1), "indian_emospeech": (0, 1)}  # nemo has clips enough
 KEPT_STEPS = {0: 2.2, 1: 1.8}  # speech steps kept of a training stream, on average, by pass
+OWN_PASSES = (0, 1)  # of a manifest
 RECIPE = b"1"  # part of the key: raise it when the streams or what is kept of them change
 
 
 @dataclass(frozen=True)
 class Collection:
-    """One corpus, split and pass; `split` is `all` for an evaluation-only corpus."""
+    """One corpus (a name, or the path of a manifest), split and pass; `split` is `all` for an evaluation-only corpus.
+
+    labels: those that count, in the order in which they are numbered.
+    """
 
     corpus: str
     split: str
     number: int = 0
+    labels: tuple[str, ...] = LABELS
 
     @property
+    def title(self) -> str:
+        """What the corpus is called in tables."""
+        return own_data.title_of(self.corpus)
+
+    @cached_property
     def name(self) -> str:
-        return f"{self.corpus}-{self.split}-{self.number}"
+        """Names the cache; of a manifest, or where other labels than the seven count, also by what the clips are."""
+        same = set(LABELS) <= set(self.labels) and not set(OTHER_LABELS) & set(self.labels)
+        if same and not own_data.is_manifest(self.corpus):
+            return f"{self.corpus}-{self.split}-{self.number}"
+        clips, root = self.clips(), Path(self.corpus).resolve().parent
+        told = [
+            "/".join((os.path.relpath(clip.path, root), str(clip.path.stat().st_size), clip.speaker, clip.label)) for clip in clips
+        ]
+        digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:10]
+        return f"{self.title}-{digest}-{self.split}-{self.number}"
 
     def clips(self) -> list[Clip]:
         if self.split == "all":
-            return [clip for clip in read_corpus(self.corpus) if clip.label in LABELS]
-        return read_split(self.corpus, self.split)
+            return [clip for clip in read_corpus(self.corpus, self.labels) if clip.label in self.labels]
+        return clips_of(self.corpus, self.split, self.labels)
 
 
 @dataclass(frozen=True)
@@ -193,6 +227,8 @@ def build(collection: Collection, kind: str, features: Features) -> Path:
             records.append((stream.clips[0], now, stream.window, found.heard))
         if done % 200 == 0:
             print(f"{collection.name} {kind}: {done}/{len(clips)} streams, {time.monotonic() - began:.0f} s", flush=True)
+    if not records:
+        raise SystemExit(f"no speech was found in any of the {len(clips)} clips of {collection.title}, {collection.split}")
     saved: dict[str, Any] = {}
     for name, values in arrays.items():
         np.save(folder / f"{name}.npy", np.concatenate(values))
@@ -200,40 +236,43 @@ def build(collection: Collection, kind: str, features: Features) -> Path:
     columns = [np.array(column) for column in zip(*records, strict=True)]
     saved |= dict(zip(("clip", "now", "window", "heard"), columns, strict=True))
     saved["clip_speaker"] = np.array([entry.speaker for entry in clips])
-    saved["clip_label"] = np.array([LABELS.index(entry.label) for entry in clips])
+    saved["clip_label"] = np.array([entry.label for entry in clips])
     saved["clip_gender"] = np.array([entry.gender for entry in clips])
     np.savez(folder / "records.npz", **saved)
     print(f"{collection.name} {kind}: {len(records)} inputs, {time.monotonic() - began:.0f} s -> {folder}", flush=True)
     return folder
 
 
-def training_collections(corpus: str, splits: list[str]) -> list[Collection]:
-    """The collections of a corpus that may train.
+def training_collections(corpus: str, splits: Iterable[str], labels: tuple[str, ...] = LABELS) -> list[Collection]:
+    """The collections of a corpus or manifest that may train.
 
     Raises:
         SystemExit: the corpus is for evaluation only.
     """
-    if corpus not in TRAINING_CORPORA:
+    if corpus not in TRAINING_CORPORA and not own_data.is_manifest(corpus):
         raise SystemExit(f"{corpus!r} is for evaluation only: its features are made by `python -m train evaluate`")
-    return [Collection(corpus, split, number) for split in splits for number in (PASSES[corpus] if split == "train" else (0,))]
+    passes = PASSES.get(corpus, OWN_PASSES)
+    return [Collection(corpus, split, number, labels) for split in splits for number in (passes if split == "train" else (0,))]
 
 
-def sealed_collection(corpus: str) -> Collection:
+def sealed_collection(corpus: str, labels: tuple[str, ...] = LABELS) -> Collection:
     """An evaluation-only corpus, for `train.evaluate` alone."""
     if corpus not in EVALUATION_CORPORA:
         raise SystemExit(f"{corpus!r} is not one of {', '.join(EVALUATION_CORPORA)}")
-    return Collection(corpus, "all")
+    return Collection(corpus, "all", 0, labels)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
+    own_data.add_arguments(parser)
     parser.add_argument("--kinds", nargs="+", choices=tuple(GRAPHS), default=list(GRAPHS))
-    parser.add_argument("--corpora", nargs="+", default=list(TRAINING_CORPORA), metavar="CORPUS")
-    parser.add_argument("--splits", nargs="+", choices=("train", "validation", "test"), default=["train", "validation", "test"])
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
 
 
 def run(args: argparse.Namespace) -> int:
-    collections = [entry for corpus in args.corpora for entry in training_collections(corpus, args.splits)]
+    material = own_data.material_of(args)
+    collections = [entry for corpus in material.corpora for entry in training_collections(corpus, args.splits, material.labels)]
+    own_data.check(material, args.splits)
     for kind in args.kinds:
         features = load_features(kind)
         for collection in sorted(collections, key=lambda entry: (entry.split == "test", entry.number)):

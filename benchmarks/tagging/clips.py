@@ -1,8 +1,8 @@
 """What the tagging probes are asked: clips, their labels, and the groups that never lie on both sides of a fold.
 
 The spectral network may have been taught the emotions of the training speakers of the four emotion corpora
-(train/splits.json), so those corpora are asked only with the speakers of validation and test: neither the network nor
-the probe was taught anything by the speaker that is scored. (The validation speakers watched the training.)
+(train/corpora/splits/splits.json), so those corpora are asked only with the speakers of validation and test: neither the
+network nor the probe was taught anything by the speaker that is scored. (The validation speakers watched the training.)
 """
 
 from __future__ import annotations

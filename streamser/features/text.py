@@ -31,7 +31,7 @@ class TextFeatures:
     """The features of one text.
 
     tokens: float32 [n, 384], the last hidden state, [CLS] and [SEP] included; n = 0 where there is no usable text.
-    probabilities: float32 [7] in the order of the pack's labels, calibrated; None where there is no usable text.
+    probabilities: float32 [7] in the order of the network's labels, calibrated; None where there is no usable text.
     """
 
     tokens: np.ndarray
@@ -39,7 +39,7 @@ class TextFeatures:
 
 
 class TextEncoder:
-    """The network and its tokenizer: stateless, shared between streams and threads."""
+    """The network and its tokenizer: stateless, shared between streams and threads. `labels` are the network's, in order."""
 
     def __init__(self, graph: str | Path, tokenizer: str | Path, accelerator: str = "cpu", threads: int = 1) -> None:
         """Open `text.onnx` and `tokenizer.json`.
@@ -64,6 +64,9 @@ class TextEncoder:
         self._first, self._last = frame
         self._unknown = unknown
         self._session = open_session(graph, accelerator, threads)
+        self.labels = tuple(self._session.get_modelmeta().custom_metadata_map.get("labels", "").split())
+        if not self.labels:
+            raise PackError(f"{Path(graph).name} does not name its labels: export it again with `python -m export text`")
 
     @classmethod
     def load(cls, folder: str | Path, accelerator: str = "cpu", threads: int = 1) -> TextEncoder:

@@ -26,6 +26,9 @@ MAX_TOKENS_PER_SECOND = 8  # fast speech has about 6; a decoder that loops has m
 SPARE_TOKENS = 8
 MAX_NO_SPEECH = 0.6
 LOOP_PENALTY = 1.3  # stops nearly every loop, at the price of a word here and there
+SURE_LOG_PROBABILITY = -0.8  # words of a lower mean are doubted: half of those are wrong
+SURE_NO_SPEECH = 0.8  # and of a higher probability that nobody speaks
+SURE_LANGUAGE = 0.5  # and in a less probable language
 _SILENCE_FILE = "silence.npy"
 
 
@@ -42,21 +45,51 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Word:
-    """A word as the decoder writes it, with the space before it where the language has spaces; times in seconds."""
+    """A word as the decoder writes it, with the space before it where the language has spaces; times in seconds.
+
+    doubted: of a hypothesis that the decoder itself doubts: it is written down, and says nothing of emotion.
+    """
 
     text: str
     start: float
     end: float
     probability: float
+    doubted: bool = False
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the decoder made of a stretch of audio; the words' times count from its start."""
+    """What the decoder made of a stretch of audio; the words' times count from its start.
+
+    log_probability: mean over the tokens. no_speech: the probability that nobody speaks. looped: the decoder repeated itself
+    and had to be held back.
+    """
 
     words: tuple[Word, ...]
     language: str
     language_log_probabilities: dict[str, float]
+    log_probability: float = 0.0
+    no_speech: float = 0.0
+    looped: bool = False
+
+    @property
+    def language_probability(self) -> float:
+        """Of the language in this stretch alone; 1 where it was given."""
+        return float(np.exp(self.language_log_probabilities.get(self.language, 0.0)))
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the decoder doubts what it wrote, or that it is in this language at all."""
+        unsure = self.log_probability < SURE_LOG_PROBABILITY or self.no_speech > SURE_NO_SPEECH
+        return self.looped or unsure or self.language_probability < SURE_LANGUAGE
+
+
+@dataclass(frozen=True)
+class _Written:
+    tokens: list[int]
+    log_probability: float
+    no_speech: float
+    looped: bool
 
 
 class Whisper:
@@ -118,12 +151,12 @@ class Whisper:
             log_probabilities = self._detect(states)
             language = max(log_probabilities, key=lambda code: log_probabilities[code] + prior.get(code, 0.0))
         tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
-        tokens = self._generate(tokenizer, states, len(encoding.last) * FRAME / SAMPLE_RATE, least_log_probability)
-        words = self._align(tokenizer, tokens, states, len(encoding.last)) if tokens else ()
-        return Hypothesis(words, language, log_probabilities)
+        written = self._generate(tokenizer, states, len(encoding.last) * FRAME / SAMPLE_RATE, least_log_probability)
+        words = self._align(tokenizer, written.tokens, states, len(encoding.last)) if written.tokens else ()
+        return Hypothesis(words, language, log_probabilities, written.log_probability, written.no_speech, written.looped)
 
-    def _generate(self, tokenizer: Any, states: object, seconds: float, least: float) -> list[int]:
-        """The tokens of a transcript; empty where the decoder doubts that there is speech, or loops whatever one does."""
+    def _generate(self, tokenizer: Any, states: object, seconds: float, least: float) -> _Written:
+        """The tokens of a transcript; none where the decoder doubts that there is speech, or loops whatever one does."""
         prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         limit = SPARE_TOKENS + round(MAX_TOKENS_PER_SECOND * seconds)
         for penalty in (1.0, LOOP_PENALTY):
@@ -136,12 +169,13 @@ class Whisper:
                 return_scores=True,
                 return_no_speech_prob=True,
             )[0]
-            if result.no_speech_prob > MAX_NO_SPEECH and result.scores[0] < least:
-                return []
+            score, no_speech, looped = float(result.scores[0]), float(result.no_speech_prob), penalty > 1.0
+            if no_speech > MAX_NO_SPEECH and score < least:
+                break
             tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
             if len(tokens) < limit:  # a decoder that lost its place repeats itself until it is stopped
-                return tokens
-        return []
+                return _Written(tokens, score, no_speech, looped)
+        return _Written([], score, no_speech, looped)
 
     def _detect(self, states: object) -> dict[str, float]:
         found = self._model.model.detect_language(states)[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,27 @@ class Component:
 
 
 @dataclass(frozen=True)
+class WordSettings:
+    """How words join the decision. A pack that says nothing of it leaves them to its fusion graph alone.
+
+    weight: of the words' evidence beside the sound's log posterior; 0 leaves it out. temperature: divides the words' log
+    probabilities. prior: by label, how common the text network takes it to be; taken out of what the words say, none where
+    empty. in_fusion: whether the fusion graph reads the words.
+    """
+
+    weight: float = 0.0
+    temperature: float = 1.0
+    prior: dict[str, float] = field(default_factory=dict)
+    in_fusion: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf or not 0 < self.temperature < math.inf:
+            raise ValueError(f"words: a weight of {self.weight} with a temperature of {self.temperature}")
+        if not all(0 < share < math.inf for share in self.prior.values()):
+            raise ValueError(f"words: a prior of {self.prior}")
+
+
+@dataclass(frozen=True)
 class Pack:
     """A pack's manifest. Times are in seconds; `metrics` and `training` are for people."""
 
@@ -42,6 +64,8 @@ class Pack:
     components: dict[str, Component]
     members: tuple[str, ...]
     vote: str
+    words: WordSettings
+    arousal: bool  # whether the members were taught it
     uncertain_below: dict[str, float]  # by level, `step` and `utterance`: a confidence below it is `uncertain`
     training: dict[str, Any]
     metrics: dict[str, Any]
@@ -102,9 +126,24 @@ def _parse(folder: Path, fields: dict[str, Any]) -> Pack:
         components=components,
         members=tuple(fields["members"]),
         vote=str(fields["vote"]),
+        words=_words(fields.get("words", {})),
+        arousal=bool(fields.get("arousal", True)),
         uncertain_below={level: float(fields["uncertain_below"][level]) for level in ("step", "utterance")},
         training=dict(fields["training"]),
         metrics=dict(fields["metrics"]),
+    )
+
+
+def _words(fields: dict[str, Any]) -> WordSettings:
+    default = WordSettings()
+    in_fusion = fields.get("in_fusion", default.in_fusion)
+    if not isinstance(in_fusion, bool):
+        raise ValueError(f"words: in_fusion {in_fusion!r} is neither true nor false")
+    return WordSettings(
+        weight=float(fields.get("weight", default.weight)),
+        temperature=float(fields.get("temperature", default.temperature)),
+        prior={str(label): float(share) for label, share in fields.get("prior", {}).items()},
+        in_fusion=in_fusion,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+FEW_STEPS = 100  # of a corpus: too few to show that a network is surer than it says
+
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Over the last axis."""
@@ -14,7 +16,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def fit_temperature(logits: list[np.ndarray], labels: list[np.ndarray]) -> float:
     """The temperature with the least cross-entropy, every entry of the lists (a corpus) counting the same.
 
-    logits: float32 [n, 7] each; labels: int64 [n] each.
+    Never below 1 from a few steps: a handful of clips that are all told apart would make every later decision all but certain.
+    logits: float32 [n, labels] each; labels: int64 [n] each.
     """
 
     def loss(temperature: float) -> float:
@@ -24,7 +27,10 @@ def fit_temperature(logits: list[np.ndarray], labels: list[np.ndarray]) -> float
         )
         return float(sum(parts))
 
-    return float(min(np.geomspace(0.4, 4.0, 231), key=loss))
+    temperatures = np.geomspace(0.4, 4.0, 231)
+    if min(len(truth) for truth in labels) < FEW_STEPS:
+        temperatures = np.array([1.0, *temperatures[temperatures > 1]])
+    return float(min(temperatures, key=loss))
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray, coverages: tuple[float, ...]) -> dict[str, float]:

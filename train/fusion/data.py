@@ -15,7 +15,8 @@ import numpy as np
 
 from streamser.features.text import TextEncoder
 from streamser.fusion_input import MODALITIES
-from train.corpora import LABELS, cache_root
+from train import own_data
+from train.corpora import LABELS, cache_root, data_root
 from train.features import GRAPHS, PACK, Collection, folder_of
 from train.text.sentences import read_goemotions
 
@@ -74,9 +75,7 @@ def load_inputs(collection: Collection, kinds: Iterable[str] = tuple(GRAPHS)) ->
     for kind in kinds:
         path = folder_of(collection, kind) / "records.npz"
         if not path.exists():
-            raise SystemExit(
-                f"no {kind} features of {collection.name} at {path}: run `python -m train features` (or `evaluate --prepare`)"
-            )
+            raise SystemExit(f"no {kind} features of {collection.name} at {path}: run `{features_command(collection)}`")
         with np.load(path) as file:
             records[kind] = dict(file)
     kept = common_rows(records)
@@ -88,8 +87,23 @@ def load_inputs(collection: Collection, kinds: Iterable[str] = tuple(GRAPHS)) ->
         slices[kind] = np.stack([np.cumsum(counts) - counts, np.cumsum(counts)], 1)[kept[kind]]
     first = records["whisper"]
     rows = {name: first[name][kept["whisper"]] for name in ("clip", "now", "heard")}
-    clips = {name: first[name] for name in ("clip_label", "clip_speaker", "clip_gender")}
-    return Inputs(collection=collection, arrays=arrays, slices=slices, **rows, **clips)
+    clips = {name: first[name] for name in ("clip_speaker", "clip_gender")}
+    clip_label = label_numbers(first["clip_label"], collection.labels)
+    return Inputs(collection=collection, clip_label=clip_label, arrays=arrays, slices=slices, **rows, **clips)
+
+
+def label_numbers(stored: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
+    """int64 [clips]: the places among `labels` of what a cache holds, names or (older caches) places among the seven."""
+    known = stored if stored.dtype.kind == "U" else np.array(LABELS)[stored]
+    return np.array([labels.index(name) for name in known.tolist()])
+
+
+def features_command(collection: Collection) -> str:
+    """The command that makes the cache of a collection."""
+    if collection.split == "all":
+        return "python -m train evaluate --prepare"
+    own = own_data.is_manifest(collection.corpus)
+    return f"python -m train features {f'--manifest {collection.corpus}' if own else f'--corpora {collection.corpus}'}"
 
 
 def common_rows(records: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -104,20 +118,32 @@ def common_rows(records: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarr
 
 @dataclass(frozen=True)
 class TextBank:
-    """Token features of sentences, float16 [n, 384], grouped by label."""
+    """Token features of sentences, float16 [n, 384], grouped by label; `labels` are those that windows may have."""
 
     sentences: dict[str, list[np.ndarray]]
+    labels: tuple[str, ...] = LABELS
 
     def draw(self, label: str, rng: np.random.Generator) -> np.ndarray:
         """The tokens of one window: maybe none, maybe of a sentence that fits it."""
         kind = rng.choice(list(TEXT_SHARES), p=list(TEXT_SHARES.values()))
         if kind == "none":
             return np.zeros((0, *EMPTY["text"]), np.float16)
-        wanted = {"neutral": "neutral", "same": label, "any": str(rng.choice(LABELS))}[str(kind)]
+        wanted = {"neutral": "neutral", "same": label, "any": str(rng.choice(self.labels))}[str(kind)]
         return self.sentences[wanted][rng.integers(len(self.sentences[wanted]))]
 
 
-def build_text_bank(per_label: int = 300) -> TextBank:
+def words_can_be_taught(labels: tuple[str, ...]) -> bool:
+    """Whether there are sentences of every label: GoEmotions at hand, and no label that it does not have.
+
+    With some labels only, words would tell these from the others by being there at all.
+    """
+    try:
+        return set(labels) <= set(LABELS) and (data_root() / "text" / "goemotions" / "train.csv").is_file()
+    except SystemExit:  # no data at hand but a user's own
+        return False
+
+
+def build_text_bank(labels: tuple[str, ...] = LABELS, per_label: int = 300) -> TextBank:
     """Encode GoEmotions sentences with one label, every second one cut short as a growing transcript is; cached."""
     import hashlib
 
@@ -141,7 +167,7 @@ def build_text_bank(per_label: int = 300) -> TextBank:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, **saved)
     with np.load(path) as file:
-        return TextBank({label: np.split(file[label], np.cumsum(file[f"{label}_count"])[:-1]) for label in LABELS})
+        return TextBank({label: np.split(file[label], np.cumsum(file[f"{label}_count"])[:-1]) for label in LABELS}, labels)
 
 
 def collate(rows: list[dict[str, np.ndarray]], heard: np.ndarray) -> Batch:
@@ -191,12 +217,16 @@ class TrainingSet:
     def corpora(self) -> list[str]:
         return sorted({part.collection.corpus for part in self.parts})
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.parts[0].collection.labels
+
     def class_weights(self) -> dict[str, np.ndarray]:
-        """Per corpus, float32 [7]: inverse class frequency with mean 1 over its rows; 0 for a label it lacks."""
+        """Per corpus, float32 [labels]: inverse class frequency with mean 1 over its rows; 0 for a label it lacks."""
         weights = {}
         for corpus in self.corpora:
             labels = np.concatenate([part.labels for part in self.parts if part.collection.corpus == corpus])
-            counts = np.bincount(labels, minlength=len(LABELS))
+            counts = np.bincount(labels, minlength=len(self.labels))
             weights[corpus] = np.where(counts, len(labels) / (np.maximum(counts, 1) * (counts > 0).sum()), 0).astype(np.float32)
         return weights
 
@@ -217,7 +247,7 @@ class TrainingSet:
                     orders[corpus] = rng.permutation(len(rows[corpus])).tolist()
                 part, index = rows[corpus][orders[corpus].pop()]
                 label = int(part.labels[index])
-                row = perturbed(part.row(index), LABELS[label], self.bank, rng)
+                row = perturbed(part.row(index), self.labels[label], self.bank, rng)
                 chosen.append((row, float(part.heard[index]), label, int(source)))
             chosen.sort(key=lambda entry: len(entry[0]["whisper"]))  # like lengths together: less padding
             for start in rng.permutation(len(chosen) // size) * size:

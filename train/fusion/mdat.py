@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from streamser.features.quantised_f0 import DEFAULT_PACK_F0
 from streamser.fusion_input import WHISPER_LAYERS
 from train.corpora import LABELS
+from train.systems.graph_attention import GraphAttention
+from train.systems.nodes import AgeEmbedding
+from train.systems.pooling import ChannelPooling, masked_softmax
 
 WHISPER_WIDTH = 512
 SPECTRAL_WIDTH = 192
@@ -23,13 +26,13 @@ STATISTICS = 2 * WHISPER_LAYERS * WHISPER_WIDTH
 TYPICAL_DEVIATION = 0.8  # of a standardised channel within a window
 PITCH_TOKENS = DEFAULT_PACK_F0.bins + 2  # 0 unvoiced, 1 to 255 pitch; two to spare
 PITCH_WIDTH = 32
-MASKED = -1e4  # exp(MASKED) is exactly 0 in float32
 
 
 @dataclass(frozen=True)
 class MemberConfig:
     """What may differ between the members of an ensemble.
 
+    labels: what it tells apart, the same for all members of an ensemble. text: whether it hears words at all.
     separate_layers: a projection of its own for each Whisper layer instead of one for their softmax mix.
     statistics: the mean and deviation of all Whisper layers, projected, as a part of the fused vector.
     linear: the same statistics also straight to the logits, as a logistic regression has them.
@@ -45,30 +48,8 @@ class MemberConfig:
     pitch: bool = True
     spectral: bool = True
     dropout: float = 0.3
-
-
-def masked_softmax(scores: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
-    """Softmax over the entries where `mask` is True; zeros where none is."""
-    return torch.softmax(scores.masked_fill(~mask, MASKED), dim) * mask
-
-
-class GraphAttention(nn.Module):
-    """One head of graph attention (Velickovic et al. 2018) on the fully connected graph of the present nodes.
-
-    The score of an edge, LeakyReLU(a . [h_i || h_j]), is computed as LeakyReLU(s_i + t_j): the same number, without the pairs.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Linear(width, width, bias=False)
-        self.receiver = nn.Parameter(torch.randn(width) / math.sqrt(width))
-        self.sender = nn.Parameter(torch.randn(width) / math.sqrt(width))
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: float32 [batch, n, width]; mask: bool [batch, n]. Returns the new nodes, same shape."""
-        h = self.weight(x)
-        scores = (h @ self.receiver)[:, :, None] + (h @ self.sender)[:, None, :]
-        return masked_softmax(nn.functional.leaky_relu(scores, 0.2), mask[:, None, :]) @ h
+    text: bool = True
+    labels: tuple[str, ...] = LABELS
 
 
 class CoAttention(nn.Module):
@@ -110,28 +91,6 @@ class EncoderLayer(nn.Module):
         return x + self.dropout(self.narrow(nn.functional.gelu(self.wide(self.norm2(x)))))
 
 
-class ChannelPooling(nn.Module):
-    """Attentive pooling with weights of its own for every channel (masked softmax over the nodes); zero for an empty set."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.score = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        return (masked_softmax(self.score(x), mask[:, :, None], 1) * x).sum(1)
-
-
-class AgeEmbedding(nn.Module):
-    """How long ago a node was: three shapes of its age in seconds, projected."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(3, width, bias=False)
-
-    def forward(self, age: Tensor) -> Tensor:
-        return self.project(torch.stack([age / 4, torch.exp(-2 * age), torch.exp(-age / 2)], -1))
-
-
 class WhisperNodes(nn.Module):
     """Whisper's layers, standardised with training statistics, mixed and projected; and their mean and deviation."""
 
@@ -170,17 +129,22 @@ class Member(nn.Module):
         width = config.width
         self.whisper = WhisperNodes(config)
         self.whisper_age, self.whisper_graph = AgeEmbedding(width), GraphAttention(width)
-        self.text_project = nn.Sequential(nn.LayerNorm(TEXT_WIDTH), nn.Linear(TEXT_WIDTH, width), nn.ReLU())
-        self.text_age, self.text_graph = AgeEmbedding(width), GraphAttention(width)
-        self.co_attention = CoAttention(width)
-        self.whisper_encoder, self.text_encoder = EncoderLayer(config), EncoderLayer(config)
-        self.whisper_pool, self.text_pool = ChannelPooling(width), ChannelPooling(width)
+        if config.text:
+            self.text_project = nn.Sequential(nn.LayerNorm(TEXT_WIDTH), nn.Linear(TEXT_WIDTH, width), nn.ReLU())
+            self.text_age, self.text_graph = AgeEmbedding(width), GraphAttention(width)
+            self.co_attention = CoAttention(width)
+        self.whisper_encoder = EncoderLayer(config)
+        if config.text:
+            self.text_encoder = EncoderLayer(config)
+        self.whisper_pool = ChannelPooling(width)
+        if config.text:
+            self.text_pool = ChannelPooling(width)
         if config.statistics:
             self.statistics = nn.Linear(STATISTICS, width, bias=False)
         if config.linear:
-            self.linear = nn.Linear(STATISTICS, len(LABELS), bias=False)
+            self.linear = nn.Linear(STATISTICS, len(config.labels), bias=False)
             nn.init.zeros_(self.linear.weight)
-        parts = 2 + config.statistics + config.pitch + config.spectral
+        parts = 1 + config.text + config.statistics + config.pitch + config.spectral
         if config.pitch:
             self.pitch_embedding = nn.Embedding(PITCH_TOKENS, PITCH_WIDTH)
             self.pitch_embedding.weight.data.copy_(smooth_table(PITCH_TOKENS, PITCH_WIDTH))
@@ -193,22 +157,25 @@ class Member(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.gate = nn.Linear(parts * width + 2, config.hidden)
         self.value = nn.Linear(parts * width + 2, config.hidden)
-        self.classify = nn.Linear(config.hidden, len(LABELS))
+        self.classify = nn.Linear(config.hidden, len(config.labels))
         self.arouse = nn.Linear(config.hidden, 1)
 
     def fused(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The fused vector [batch, parts * width + 2] (a part a modality, and what was heard), and Whisper's statistics."""
         drop = self.dropout
         sound, sound_mask = inputs["whisper"], inputs["whisper_mask"]
-        words, words_mask = inputs["text"], inputs["text_mask"]
         sound, statistics = self.whisper(sound, sound_mask)
         sound = drop(sound) + self.whisper_age(inputs["whisper_age"])
         sound = sound + self.whisper_graph(sound, sound_mask)
-        words = drop(self.text_project(words)) + self.text_age(inputs["text_age"])
-        words = words + self.text_graph(words, words_mask)
-        sound, words = self.co_attention(sound, sound_mask, words, words_mask)
-        sound, words = self.whisper_encoder(sound, sound_mask), self.text_encoder(words, words_mask)
-        parts = [self.whisper_pool(sound, sound_mask), self.text_pool(words, words_mask)]
+        if self.config.text:
+            words_mask = inputs["text_mask"]
+            words = drop(self.text_project(inputs["text"])) + self.text_age(inputs["text_age"])
+            words = words + self.text_graph(words, words_mask)
+            sound, words = self.co_attention(sound, sound_mask, words, words_mask)
+        sound = self.whisper_encoder(sound, sound_mask)
+        parts = [self.whisper_pool(sound, sound_mask)]
+        if self.config.text:
+            parts.append(self.text_pool(self.text_encoder(words, words_mask), words_mask))
         if self.config.statistics:
             parts.append(nn.functional.relu(self.statistics(drop(statistics))))
         if self.config.pitch:
@@ -225,7 +192,7 @@ class Member(nn.Module):
         return torch.cat([*(drop(part) for part in parts), heard / 4, torch.exp(-heard)], -1), statistics
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The inputs of `FusionInput.as_batch` as tensors -> logits [batch, 7], arousal logit [batch]."""
+        """The inputs of `FusionInput.as_batch` as tensors -> logits [batch, labels], arousal logit [batch]."""
         z, statistics = self.fused(inputs)
         hidden = self.dropout(nn.functional.silu(self.gate(z)) * self.value(z))
         logits = self.classify(hidden)
@@ -254,7 +221,7 @@ class Ensemble(nn.Module):
         self.register_buffer("temperatures", torch.tensor(temperatures))
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Calibrated log-probabilities [members, batch, 7] and arousal in 0..1 [members, batch]."""
+        """Calibrated log-probabilities [members, batch, labels] and arousal in 0..1 [members, batch]."""
         outputs = [member(inputs) for member in self.members]
         logits = torch.stack([logits for logits, _ in outputs]) / self.temperatures[:, None, None]
         return torch.log_softmax(logits, -1), torch.sigmoid(torch.stack([arousal for _, arousal in outputs]))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
 from streamser.features.mel import HALF_WINDOW, HOP, WINDOW, log_mel
+from train.augmentation.waveform import looped, telephone
 from train.pitch.noise import coloured_noise
 from train.pitch.synthesis import SAMPLE_RATE
 
@@ -80,21 +81,6 @@ def _coloured(audio: Float32, generator: np.random.Generator) -> Float32:
     return np.fft.irfft(np.fft.rfft(audio, size) * response, size)[: len(audio)].astype(np.float32)
 
 
-def _telephone(audio: Float32, generator: np.random.Generator) -> Float32:
-    """A telephone line: about 300 to 3400 Hz, and in half of all calls 8 bits a sample (G.711's mu-law)."""
-    size = next_fast_len(len(audio), real=True)
-    frequencies = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    low, high = generator.uniform(200, 400), generator.uniform(3000, 3700)
-    response = 1 / (1 + (low / np.maximum(frequencies, 1.0)) ** 8) / (1 + (frequencies / high) ** 16)
-    narrow = np.fft.irfft(np.fft.rfft(audio, size) * response, size)[: len(audio)]
-    peak = float(np.abs(narrow).max())
-    if peak > 0 and generator.random() < 0.5:
-        squeezed = np.sign(narrow) * np.log1p(255 * np.abs(narrow) / peak) / np.log(256)
-        squeezed = np.round(squeezed * 127) / 127
-        narrow = np.sign(squeezed) * peak * np.expm1(np.abs(squeezed) * np.log(256)) / 255
-    return narrow.astype(np.float32)
-
-
 def _frame_power(audio: Float32, frames: int) -> NDArray[np.float64]:
     """Mean power in the 20 ms around each frame's centre."""
     sums = np.concatenate([[0.0], np.cumsum(audio.astype(np.float64) ** 2)])
@@ -118,8 +104,7 @@ class CropMaker:
             return coloured_noise(length, generator)
         group = self._noises[int(generator.integers(len(self._noises)))]
         recording = group[int(generator.integers(len(group)))]
-        start = int(generator.integers(len(recording)))
-        return np.resize(np.roll(recording, -start), length)
+        return looped(recording, length, generator)
 
     def crop(self, generator: np.random.Generator, speech: bool | None = None) -> tuple[Float32, Float32, Float32]:
         """(log-mel f32[T, 128], F0 f32[T] Hz with 0 = unvoiced, weight f32[T]: 0 where the truth is unknown)."""
@@ -153,7 +138,7 @@ class CropMaker:
             known[(f0 > 0) & drowned] = 0.0
             audio = audio + noise
         if generator.random() < TELEPHONE:
-            audio = _telephone(audio, generator)
+            audio = telephone(audio, generator)
         peak = float(np.abs(audio).max())
         if peak > 0:
             audio = audio * np.float32(10 ** (generator.uniform(-40, 0) / 20) / peak)

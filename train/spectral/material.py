@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from streamser.features.spectral_mel import COLUMN_FRAMES, COLUMN_SAMPLES, LOOK_AHEAD, MEL_BANDS, columns_decibels
+from train.augmentation.waveform import room
 from train.spectral.sources import SHARES, Source, read_sources
 from train.spectral.teachers import EMBEDDING, PATCH_SAMPLES, SCORES, WHISPER, WhisperLayers, Yamnet
 from train.spectral.textures import texture
@@ -62,7 +63,7 @@ class Scenes:
             position += len(part) + (int(rng.integers(0, 8000)) if rng.random() < 0.5 else 0)
         label_of_window = _window_labels(scene, owner, labels)
         if rng.random() < 0.25:
-            scene = self._room(scene)
+            scene = room(scene, rng)
         scene = scene + self._background(scene)
         if rng.random() < 0.5:
             scene = self._microphone(scene)
@@ -100,17 +101,6 @@ class Scenes:
             noise = np.resize(self._pick(("urban", "meeting", "cry", "texture"), SCENE_SAMPLES)[0], SCENE_SAMPLES)
         level = np.sqrt(np.mean(scene**2) + 1e-10) / np.sqrt(np.mean(noise**2) + 1e-10)
         return (noise * level * 10.0 ** (-rng.uniform(0.0, 25.0) / 20.0)).astype(np.float32)
-
-    def _room(self, scene: np.ndarray) -> np.ndarray:
-        """A simulated room: noise that decays by 60 dB in 0.15 to 0.8 s, behind a direct path."""
-        rng = self._rng
-        length = int(16_000 * rng.uniform(0.15, 0.8))
-        response = rng.standard_normal(length) * 10.0 ** (-3.0 * np.arange(length) / length)
-        response *= rng.uniform(0.2, 1.0) / np.sqrt(np.sum(response**2))
-        response[0] = 1.0
-        size = 1 << (SCENE_SAMPLES + length - 1).bit_length()
-        wet = np.fft.irfft(np.fft.rfft(scene, size) * np.fft.rfft(response, size), size)[:SCENE_SAMPLES]
-        return wet.astype(np.float32)
 
     def _microphone(self, scene: np.ndarray) -> np.ndarray:
         """A random smooth colouring; in one of four the band of a telephone or of a poor microphone."""

@@ -1,0 +1,1 @@
+"""Changes to training material: of the waveform, and of sequences of features."""
