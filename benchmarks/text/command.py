@@ -77,11 +77,14 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=WORDS_FILE, help="where --choose writes (%(default)s)")
     parser.add_argument("--words", type=Path, metavar="JSON", help="figures for these settings instead of the pack's")
     parser.add_argument("--sentences", type=int, default=Amounts.test, help="of each label and test set (%(default)s)")
+    parser.add_argument(
+        "--skip", type=int, default=0, help="leave out so many of each first: a sample that nobody looked at before"
+    )
     parser.add_argument("--clips", type=int, default=Amounts.test_clips, help="of each acted corpus at most (%(default)s)")
     args = parser.parse_args()
     require_synthesisers()
     recognizer = Recognizer.load(args.pack, accelerator="cpu")
-    amounts = replace(Amounts(), test=args.sentences, test_clips=args.clips)
+    amounts = replace(Amounts(), test=args.sentences, skipped=args.skip, test_clips=args.clips)
     if args.choose:
         return choose(recognizer, amounts, args.output)
     settings = recognizer.pack.words
@@ -93,7 +96,7 @@ def main() -> int:
     results: dict[str, Any] = {}
     spoken, acted = {}, {}
     for name in TESTS:
-        entry = spoken_set(recognizer, name, amounts.test)
+        entry = spoken_set(recognizer, name, amounts.test, amounts.skipped)
         spoken[name] = judges.scores(entry.heard)
         rate = entry.word_error_rate()
         results[name] = {**print_scores(name, entry.heard, spoken[name], f", WER {100 * rate:.1f} %"), "wer": round(rate, 4)}
@@ -101,7 +104,9 @@ def main() -> int:
         acted[name] = judges.scores(clips)
         results[name] = print_scores(f"{name}, test speakers", clips, acted[name])
     if not args.words:
-        compared, worst = largest_difference(recognizer, spoken_set(recognizer, TESTS[0], amounts.test), TESTS[0], VERIFIED)
+        compared, worst = largest_difference(
+            recognizer, spoken_set(recognizer, TESTS[0], amounts.test, amounts.skipped), TESTS[0], VERIFIED
+        )
         print(
             f"\nthe same through Recognizer: {compared} utterances of {TESTS[0]}, largest difference of a probability {worst:.4f}"
         )

@@ -23,10 +23,14 @@ CONFLICTS = "goemotions test"
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much is heard: sentences of each label for development, test and conflict, clips of each acted corpus (None: all)."""
+    """How much is heard: sentences of each label for development, test and conflict, clips of each acted corpus (None: all).
+
+    skipped: test sentences of each label that are left out, the first ones.
+    """
 
     development: int = 16
     test: int = 12
+    skipped: int = 0
     conflict: int = 3
     validation_clips: int | None = 240
     test_clips: int | None = 240
@@ -46,9 +50,9 @@ class Spoken:
         return float(jiwer.wer([said for said, _ in kept], [found for _, found in kept]))
 
 
-def spoken_set(recognizer: Recognizer, name: str, per_label: int) -> Spoken:
-    """One set of sentences in a flat voice."""
-    chosen = scripts(name, per_label)
+def spoken_set(recognizer: Recognizer, name: str, per_label: int, skipped: int = 0) -> Spoken:
+    """One set of sentences in a flat voice: `per_label` of each label, behind those `skipped`."""
+    chosen = scripts(name, per_label, skipped=skipped)
     return Spoken(chosen, listen_to(recognizer, name, chosen))
 
 

@@ -29,8 +29,8 @@ def read_sentences(name: str) -> list[Sentence]:
     return read_meld_test() if name == "meld test" else read_goemotions(name.split()[1])
 
 
-def scripts(name: str, per_label: int, seed: int = 0) -> list[Script]:
-    """`per_label` sentences of every label, in an order in which every first part is balanced."""
+def scripts(name: str, per_label: int, seed: int = 0, skipped: int = 0) -> list[Script]:
+    """`per_label` sentences of every label behind those `skipped`, in an order in which every first part is balanced."""
     chance = random.Random(seed)
     by_label: dict[int, list[str]] = {index: [] for index in range(len(LABELS))}
     for sentence in read_sentences(name):
@@ -42,7 +42,7 @@ def scripts(name: str, per_label: int, seed: int = 0) -> list[Script]:
         chance.shuffle(texts)
     return [
         Script(by_label[label][number], label)
-        for number in range(per_label)
+        for number in range(skipped, skipped + per_label)
         for label in range(len(LABELS))
         if number < len(by_label[label])
     ]

@@ -46,6 +46,7 @@ def cells(seeds: list[int]) -> list[Cell]:
         REFERENCE: grid[REFERENCE],
         "concatenation, as wide as the base": {"fusion.kind": "concatenation"},
         "concatenation, as many parameters": {"fusion.kind": "concatenation", "fusion.width": matched_width()},
+        "no graph attention": {**grid[REFERENCE], LAYERS: 0},
         "as the paper's code": {"fusion.kind": "mdat", **PAPER},
         **{
             f"{layers} layer{'s' * (layers > 1)}, 4 heads, masked, residual": {

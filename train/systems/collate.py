@@ -147,7 +147,7 @@ class TrainingBatches:
             row["text"] = part.nodes["text"].clip(index)
         for name in SHUFFLED:
             if training.seqaug and name in row and len(row[name]) and rng.random() < training.seqaug:
-                row[name] = seqaug(row[name], rng)
+                row[name] = seqaug(row[name], rng, training.seqaug_independent)
         if training.waveform and "samples" in row:
             row["samples"] = augment(row["samples"], training.waveform, rng, WAVEFORM_SHARE)
         present = [name for name, values in row.items() if len(values)]

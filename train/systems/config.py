@@ -47,7 +47,7 @@ class FusionConfig:
 
     kind: Literal["pooled", "concatenation", "transformer", "hcam", "mdat"] = "mdat"
     width: int = 512
-    graph_layers: int = 1
+    graph_layers: int = 1  # 0: none
     graph_heads: int = 1
     graph_attention: Literal["gat", "gatv2"] = "gat"
     graph_residual: bool = False  # a node keeps what it was and gains what it heard
@@ -102,6 +102,7 @@ class TrainingConfig:
     sampling: Literal["natural", "balanced"] = "natural"
     sampling_schedule: Literal["none", "to-uniform", "to-distribution"] = "none"
     seqaug: float = 0.0  # share of rows, a modality at a time
+    seqaug_independent: bool = False  # a permutation for every dimension, as the paper says; its code draws one for all
     modality_dropout: float = 0.0  # share of rows that lose a modality
     waveform: tuple[str, ...] = ()  # of train.augmentation.waveform: noise, room, gain, speed, telephone
     precision: Literal["no", "fp16", "bf16"] = "no"

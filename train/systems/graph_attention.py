@@ -90,7 +90,7 @@ def in_blocks(some: Callable[..., Tensor], receivers: Tensor, rows: int, *others
 
 
 class GraphLayers(nn.Module):
-    """One to three graph attentions with an ELU between them (as Velickovic et al. have it), none behind the last.
+    """No, one or more graph attentions with an ELU between them (as Velickovic et al. have it), none behind the last.
 
     Without `graph_residual`, on a full graph whose scores are still small, every node becomes nearly the mean of all.
     """
