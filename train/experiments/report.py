@@ -209,7 +209,8 @@ def whiskers(axes: Axes, places: Sequence[float], spreads: Sequence[Spread], hor
     values = np.array([found.value for found in spreads])
     bounds = np.array([[found.low, found.high] for found in spreads])
     error = np.nan_to_num((bounds.T - values) * [[-1], [1]]).clip(0)
-    style = {"fmt": "o" if len(values) == 1 else "o-", "capsize": 3, ("xerr" if horizontal else "yerr"): error, **style}
+    line = "none" if len(values) == 1 else "-"
+    style = {"marker": "o", "linestyle": line, "capsize": 3, ("xerr" if horizontal else "yerr"): error, **style}
     if horizontal:
         axes.errorbar(values, list(places), **style)
     else:
