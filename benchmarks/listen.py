@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import machine_card
 from benchmarks.virtual_microphone import VirtualMicrophone, missing
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Block
 from streamser.clock import SAMPLE_RATE
+from train.machine import machine_card
 
 CLIPS = ("en/hello_world", "en/quick_brown_fox", "en/counting")
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]

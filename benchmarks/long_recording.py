@@ -16,11 +16,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.machine import machine_card
 from streamser import Recognizer
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Block
 from streamser.clock import SAMPLE_RATE
+from train.machine import machine_card
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.flac"
 

@@ -18,12 +18,12 @@ import jiwer
 import numpy as np
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from benchmarks.machine import machine_card
 from streamser import Recognizer
 from streamser.events import UtteranceEvent
 from streamser.features.voice_activity import FRAME
 from streamser.transcript import LEAST_LOG_PROBABILITY
 from train.corpora import Clip, read_audio, read_corpus
+from train.machine import machine_card
 
 SENTENCES = {"stmt01": "kids are talking by the door", "stmt02": "dogs are sitting by the door"}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

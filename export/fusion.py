@@ -18,22 +18,24 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from export.left_out import clip_temperature, joint_ratio, left_out_ratios, taught_by
+from export.thresholds import thresholds
 from streamser.fusion_input import MODALITIES
 from streamser.sessions import open_session
 from train.corpora import TRAINING_CORPORA
-from train.features import PACK, Collection
-from train.fusion.calibration import risk_coverage
-from train.fusion.data import Batch, Inputs, checkpoint_folder, in_order, load_inputs
-from train.fusion.decide import clip_confidence, decide, ensemble_posteriors
-from train.fusion.mdat import SPECTRAL_WIDTH, TEXT_WIDTH, WHISPER_WIDTH, Ensemble
-from train.fusion.train import arousal_levels, as_tensors, kinds_of, load_member
-from train.metrics import calibration_error, coverage_threshold, macro_f1
+from train.features import GRAPHS, PACK, Collection
+from train.fusion.data import Batch, arousal_levels, checkpoint_folder, in_order, without_history
+from train.fusion.ensemble import Ensemble
+from train.fusion.histories import FLOOR
+from train.fusion.inputs import load_inputs
+from train.fusion.mdat import SPECTRAL_WIDTH, STATISTICS, TEXT_WIDTH, WHISPER_WIDTH
+from train.fusion.sounds import FILE as SOUNDS_FILE
+from train.fusion.sounds import load_sounds
+from train.fusion.train import as_tensors, load_member
 
-INPUTS = (*(f"{name}{suffix}" for name in MODALITIES for suffix in ("", "_age", "_mask")), "heard")
-OUTPUTS = ("log_probabilities", "arousal")
-COVERAGES = (0.5, 0.7, 0.8, 0.9, 1.0)
-COVERAGE = 0.9  # share of validation decisions that are not `uncertain`
-EVEN_ROWS = 2000  # drawn from every corpus, so that all weigh the same
+HISTORY = ("history_mean", "history_square", "history_seconds")
+INPUTS = (*(f"{name}{suffix}" for name in MODALITIES for suffix in ("", "_age", "_mask")), "heard", *HISTORY)
+OUTPUTS = ("log_probabilities", "arousal", "statistics", "voice", "known")
 TOLERANCE = 1e-4
 SMALL = 256  # tensors of fewer numbers stay float32
 
@@ -45,8 +47,9 @@ class Positional(nn.Module):
         super().__init__()
         self.ensemble = ensemble
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        return self.ensemble(dict(zip(INPUTS, inputs, strict=True)))
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.ensemble(dict(zip(INPUTS, inputs, strict=True)))
+        return found
 
 
 def example_batch(rng: np.random.Generator, rows: int = 3, nodes: tuple[int, int, int, int] = (7, 11, 5, 6)) -> Batch:
@@ -62,6 +65,9 @@ def example_batch(rng: np.random.Generator, rows: int = 3, nodes: tuple[int, int
         if name != "whisper":
             mask[0] = False
         batch[f"{name}_mask"] = mask
+    for name in HISTORY:
+        batch[name] = np.abs(rng.standard_normal((rows, 1 if name == "history_seconds" else STATISTICS))).astype(np.float32)
+        batch[name][-1] = 0
     return batch
 
 
@@ -80,7 +86,7 @@ def export_graph(ensemble: Ensemble) -> onnx.ModelProto:
             tuple(torch.from_numpy(batch[name]) for name in INPUTS),
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
-            dynamic_shapes=((*shapes, {0: size}),),
+            dynamic_shapes=((*shapes, *({0: size} for _ in ("heard", *HISTORY))),),
             dynamo=True,
             optimize=False,  # onnxruntime does that when it opens the graph, and in far less time
             verbose=False,
@@ -108,71 +114,45 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def run_graph(path: Path, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities [members, batch, labels] and arousal [members, batch] by onnxruntime."""
-    log_probabilities, arousal = open_session(path).run(list(OUTPUTS), batch)
-    return log_probabilities, arousal
+def run_graph(path: Path, batch: Batch) -> dict[str, np.ndarray]:
+    """What the graph says of a batch, by output."""
+    return dict(zip(OUTPUTS, open_session(path).run(list(OUTPUTS), batch), strict=True))
 
 
 def parity(ensemble: Ensemble, path: Path, batches: list[Batch]) -> float:
-    """The largest difference of a probability or an arousal between torch and onnxruntime."""
+    """The largest difference of a probability, arousal, `known` or (by its size) statistic between torch and onnxruntime."""
     session = open_session(path)
     worst = 0.0
     for batch in batches:
         with torch.inference_mode():
             ours = ensemble(as_tensors(batch))
         theirs = session.run(list(OUTPUTS), batch)
-        worst = max(
-            worst,
-            float(np.abs(np.exp(ours[0].numpy()) - np.exp(theirs[0])).max()),
-            float(np.abs(ours[1].numpy() - theirs[1]).max()),
-        )
+        for name, one, other in zip(OUTPUTS, ours, theirs, strict=True):
+            values = one.numpy()
+            if name == "log_probabilities":
+                values, other = np.exp(values), np.exp(other)
+            scale = max(1.0, float(np.abs(values).max())) if name in ("statistics", "voice") else 1.0
+            worst = max(worst, float(np.abs(values - other).max()) / scale)
     return worst
-
-
-def thresholds(path: Path, validation: list[Inputs]) -> dict[str, Any]:
-    """Confidence thresholds and risk-coverage on validation speakers, for steps and for whole clips; corpora weigh the same.
-
-    A step's confidence is the geometric mean of the members' probabilities, not renormalised, as `Ensemble.decide` has it.
-    """
-    session = open_session(path)
-    surest: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"step": [], "utterance": []}
-    posteriors, scores = [], {}
-    for part in validation:
-        logs = np.concatenate([session.run(["log_probabilities"], batch)[0] for batch in in_order(part)], axis=1)
-        confidence, joint = np.exp(logs.mean(0).max(-1)), ensemble_posteriors(logs)
-        decisions = decide(joint, part.heard, part.clip, len(part.clip_label))
-        scores[part.collection.title] = round(macro_f1(part.clip_label, decisions.labels()), 4)
-        posteriors.append((np.exp(joint), part.labels))
-        surest["step"].append((confidence, joint.argmax(1) == part.labels))
-        right = decisions.labels() == part.clip_label
-        surest["utterance"].append(
-            (clip_confidence(confidence, part.heard, part.clip, len(part.clip_label))[decisions.found], right[decisions.found])
-        )
-    rng = np.random.default_rng(0)
-    found: dict[str, Any] = {"validation_macro_f1": scores}
-    for name, parts in surest.items():
-        rows = [rng.choice(len(right), EVEN_ROWS) for _, right in parts]
-        confidence = np.concatenate([values[row] for (values, _), row in zip(parts, rows, strict=True)])
-        right = np.concatenate([values[row] for (_, values), row in zip(parts, rows, strict=True)])
-        half_way = (1 + 1 / len(validation[0].collection.labels)) / 2  # from chance to certainty: surer is never `uncertain`
-        found[f"{name}_uncertain_below"] = round(min(coverage_threshold(confidence, COVERAGE), half_way), 4)
-        found[f"{name}_risk_by_coverage"] = risk_coverage(confidence, right, COVERAGES)
-    errors = [calibration_error(values, labels) for values, labels in posteriors]
-    found["step_calibration_error"] = round(float(np.mean(errors)), 4)
-    return found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("members", nargs="+", help="names of trained members, as `python -m train fusion` prints them")
+    parser.add_argument(
+        "--left-out", nargs="+", default=[], metavar="MEMBER", help="copies trained without a corpus: they calibrate"
+    )
+    parser.add_argument("--neutral", type=float, default=0.0, help="log offset of neutral: the deployment prior (default: 0)")
     parser.add_argument("-o", "--output", type=Path, default=PACK)
 
 
-def export_members(names: list[str], output: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def export_members(
+    names: list[str], output: Path, left_out: tuple[str, ...] = (), neutral: float = 0.0
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Write `fusion.onnx` and `fusion.json` of trained members into a folder; returns the corpora that taught them, their labels.
 
-    The validation speakers of these corpora calibrate it.
+    The validation speakers of these corpora calibrate it, together with copies that left a corpus out. What
+    `python -m train sounds` made goes in where all members have a history, and comes from the corpora at hand.
 
     Raises:
         SystemExit: no such member, members of different labels, a cache that is missing, or a graph unlike torch.
@@ -185,13 +165,29 @@ def export_members(names: list[str], output: Path) -> tuple[tuple[str, ...], tup
                 f"{name} tells apart {', '.join(member.config.labels)}; {names[0]} {', '.join(labels)}: one pack, one set"
             )
     corpora = tuple(dict.fromkeys(corpus for _, saved in loaded for corpus in saved.get("corpora", TRAINING_CORPORA)))
-    kinds = sorted({kind for member, _ in loaded for kind in kinds_of(member.config)})
-    validation = [load_inputs(Collection(corpus, "validation", 0, labels), kinds) for corpus in corpora]
-    ensemble = Ensemble([member for member, _ in loaded], [saved["temperature"] for _, saved in loaded])
+    validation = [load_inputs(Collection(corpus, "validation", 0, labels), tuple(GRAPHS)) for corpus in corpora]
+    steps = [saved["temperature"] for _, saved in loaded]
+    whole = clip_temperature([member for member, _ in loaded], steps, validation, taught_by(list(corpora), labels))
+    apart = left_out_ratios(list(left_out))
+    own = [value * whole * joint_ratio(apart) for value in steps]
+    sounds_file = checkpoint_folder() / SOUNDS_FILE
+    prior, history = {"neutral": neutral} if neutral else {}, None
+    if set(corpora) & set(TRAINING_CORPORA) and all(member.config.history for member, _ in loaded):
+        voice, known, told = load_sounds(sounds_file)
+        standard = told.pop("standard")
+        if standard is not None and not torch.equal(standard, loaded[0][0].whisper.mean):
+            raise SystemExit(
+                f"{sounds_file} and the members were trained on different corpora: run `python -m train sounds` as they were"
+            )
+        ensemble = Ensemble([member for member, _ in loaded], own, voice, known)
+        history = {"floor": FLOOR, "voice_threshold": told["voice_threshold"]}
+    else:
+        ensemble, told = Ensemble([member for member, _ in loaded], own), {}
     output.mkdir(parents=True, exist_ok=True)
     path = output / "fusion.onnx"
     onnx.save(export_graph(ensemble), path)
-    worst = parity(ensemble, path, [batch for part in validation for batch in list(in_order(part))[:4]])
+    some = (without_history(batch, STATISTICS) for part in validation for batch in list(in_order(part))[:4])
+    worst = parity(ensemble, path, [*some, example_batch(np.random.default_rng(1))])
     if worst > TOLERANCE:
         raise SystemExit(f"{path} differs from torch by {worst:.2e}: more than {TOLERANCE:.0e}")
     calibration = {
@@ -199,10 +195,15 @@ def export_members(names: list[str], output: Path) -> tuple[tuple[str, ...], tup
         "arousal": bool((arousal_levels(labels) >= 0).any()),
         "words": any(member.config.text for member, _ in loaded),
         "members": names,
-        "temperatures": [round(saved["temperature"], 4) for _, saved in loaded],
+        "temperatures": [round(value, 4) for value in own],
+        "clip_temperature": round(whole, 4),
+        "left_out_ratios": apart,
+        "prior": prior,
+        "history": history,
+        "sounds": told,
         "member_validation": [{corpus: round(value, 4) for corpus, value in saved["validation"].items()} for _, saved in loaded],
         "parity": worst,
-        **thresholds(path, validation),
+        **thresholds(path, validation, prior),
     }
     (output / "fusion.json").write_text(json.dumps(calibration, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{path}: {path.stat().st_size} bytes, {len(loaded)} members; largest difference from torch {worst:.2e}")
@@ -212,5 +213,5 @@ def export_members(names: list[str], output: Path) -> tuple[tuple[str, ...], tup
 
 def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
-    export_members(args.members, args.output)
+    export_members(args.members, args.output, tuple(args.left_out), args.neutral)
     return 0

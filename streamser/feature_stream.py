@@ -25,7 +25,7 @@ from streamser.packs.manifest import Pack
 from streamser.packs.whisper import resolve_whisper
 from streamser.segmenter import Segmenter, Utterance
 
-SPEECH_MARGIN = to_samples(0.1)  # nodes that near to speech are kept
+SPEECH_MARGIN = to_samples(0.3)  # nodes that near to speech are kept: the detector misses soft beginnings and ends
 HISTORY = 16.0  # seconds of audio kept: more than the longest stretch that the transcript leaves open
 MIN_SPEECH_FRAMES = 2  # voice frames in a step that make it speech
 _PITCH_FRAME = 160
@@ -118,6 +118,12 @@ class FeatureStream:
         current = self.utterance is not None and (self.utterance.end is None or self.utterance.end > self.now - self.step)
         return self._onset or (current and int(frames.sum()) >= MIN_SPEECH_FRAMES)
 
+    def new_speech(self) -> float:
+        """Seconds of speech of the current utterance in the last step."""
+        assert self.utterance is not None
+        frames = self.segmenter.speech_frames(max(self.utterance.anchor, self.now - self.step), self.now)
+        return float(frames.sum() * VOICE_FRAME / SAMPLE_RATE)
+
     def window_start(self) -> int:
         """Where the window of the current step begins: at the utterance's anchor, at most `window` back."""
         assert self.utterance is not None
@@ -167,7 +173,7 @@ class FeatureStream:
         )
 
     def _whisper_nodes(self, encoding: Encoding, start: int) -> tuple[np.ndarray, np.ndarray]:
-        layers = encoding.layers
+        layers = encoding.layers[:WHISPER_LAYERS]
         assert len(layers) == WHISPER_LAYERS
         count, extra = divmod(layers.shape[1], WHISPER_POOL)
         pooled = layers[:, extra:].reshape(len(layers), count, WHISPER_POOL, -1).mean(axis=2).transpose(1, 0, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,17 @@ from streamser.ensemble import Ensemble
 from streamser.errors import UsageError
 from streamser.events import Event
 from streamser.feature_stream import Features
-from streamser.packs.manifest import Pack
+from streamser.judge import Judge
+from streamser.packs.manifest import HistorySettings, Pack
 from streamser.packs.resolve import find_pack
 from streamser.recording import recognize_source
+from streamser.speaker_history import SpeakerStatistics
 from streamser.stream import Stream, StreamSettings
 
 GRID = 320  # samples: step and window are multiples of it, so that every network's frames fit
 MAX_WINDOW = 8.0  # seconds, the longest that training has seen
+LEAST_ENROLMENT = 3.0  # seconds of speech
+ONE_VOICE = HistorySettings(floor=1.0, voice_threshold=math.inf)  # of an enrolment: one person's, all of it ordinary
 
 
 class Recognizer:
@@ -90,9 +95,59 @@ class Recognizer:
             subset=subset,
         )
 
-    def stream(self, source: str = "stream", channel: int = 0, **options: Any) -> Stream:
-        """Open a stream; `options` as in `settings`."""
-        return Stream(self.features, self.ensemble, self.pool, self.settings(**options), source, channel)
+    def stream(
+        self,
+        source: str = "stream",
+        channel: int = 0,
+        enrolment: SpeakerStatistics | str | Path | None = None,
+        **options: Any,
+    ) -> Stream:
+        """Open a stream; `options` as in `settings`.
+
+        Args:
+            source, channel: what events call it.
+            enrolment: of a person who will speak in it, see `enrol`; or where it was saved.
+
+        Raises:
+            UsageError: options that make no sense; an enrolment that cannot be read or was not made with this pack.
+        """
+        settings = self.settings(**options)
+        if isinstance(enrolment, (str, Path)):
+            enrolment = SpeakerStatistics.load(enrolment)
+        try:
+            judge = Judge(self.ensemble, settings.subset, enrolment)
+        except UsageError as error:
+            raise UsageError(f"pack {self.pack.name}: {error}") from error
+        return Stream(self.features, self.ensemble, self.pool, settings, source, channel, judge)
+
+    def enrol(self, recording: str | Path | np.ndarray) -> SpeakerStatistics:
+        """How a person ordinarily sounds: heard as any stream is, for `stream(enrolment=...)`.
+
+        Args:
+            recording: of that person alone, speaking as usual, 3 seconds of speech or more; or its float samples [n] at 16 kHz.
+
+        Raises:
+            UsageError: the pack remembers no voices, or there is too little speech.
+            AudioError: it cannot be read.
+        """
+        if self.ensemble.history is None:
+            raise UsageError(f"the pack {self.pack.name} remembers no voices, so nobody can be enrolled: take another pack")
+        settings = self.settings(transcript=False)
+        judge = Judge(self.ensemble, settings.subset, history=ONE_VOICE)
+        stream = Stream(self.features, self.ensemble, self.pool, settings, "enrolment", 0, judge)
+        if isinstance(recording, np.ndarray):
+            stream.feed(recording)
+            stream.finish()
+        else:
+            for _ in recognize_source(open_file(recording), [stream]):
+                pass
+        heard = judge.voices.histories[0] if judge.voices.histories else None
+        if heard is None or heard.seconds < LEAST_ENROLMENT:
+            raise UsageError(
+                f"an enrolment needs {LEAST_ENROLMENT:g} seconds of speech, and {heard.seconds if heard else 0:.1f} were heard: "
+                "record more of it, in a quiet place"
+            )
+        return heard
 
     def recognize(self, path: str | Path, channels: Channels = "mix", **options: Any) -> Iterator[Event]:
         """Recognise a recording of any length, event by event; `channels` is `mix` or `split`, other options as in `settings`.

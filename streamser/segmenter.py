@@ -9,9 +9,9 @@ import numpy as np
 from streamser.clock import to_samples
 from streamser.features.voice_activity import FRAME, VoiceFrames
 
-ONSET = 0.5  # speech probability that opens an utterance
+ONSET = 0.35  # speech probability that opens an utterance
 OFFSET = 0.35  # below it, an open utterance's frame is a pause
-ONSET_FRAMES = 3  # that many in a row (96 ms), so that a click opens nothing
+ONSET_FRAMES = 2  # that many in a row (64 ms), so that a click opens nothing
 ONSET_MARGIN = to_samples(0.1)
 FRAME_20_MS = 320
 PAUSE = to_samples(0.6)

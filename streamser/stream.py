@@ -25,6 +25,7 @@ from streamser.events import (
 )
 from streamser.feature_stream import Features, FeatureStream
 from streamser.features.text import TextFeatures
+from streamser.judge import Judge
 from streamser.latency import LatencyMeter
 from streamser.segmenter import Utterance
 from streamser.timeline import UNCERTAIN, Timeline, UtteranceDecision
@@ -59,11 +60,14 @@ class Stream:
         settings: StreamSettings,
         source: str,
         channel: int,
+        judge: Judge | None = None,
     ) -> None:
+        """judge: one that has not heard anything yet; None makes one."""
         self.source = source
         self.channel = channel
         self.settings = settings
         self._ensemble = ensemble
+        self._judge = judge or Judge(ensemble, settings.subset)
         self._labels = tuple(ensemble.labels[i] for i in settings.subset)
         self._features = FeatureStream(features, settings.step, settings.window)
         self._timeline = Timeline(self._labels, ensemble.uncertain_below["step"], settings.delay)
@@ -131,6 +135,7 @@ class Stream:
             lost -= filling
             features = self._features
             events += self._end_utterances(features.close(features.now))
+            self._judge.clear()
             features.jump(features.now + lost // step * step)
             self._total += lost // step * step
             lost %= step
@@ -204,9 +209,11 @@ class Stream:
         inputs = features.fusion_input(words if self._ensemble.late_fusion.in_fusion else None, text.heard_until, encoding)
         decision = None
         if inputs is not None and features.utterance is not None:
-            self._last_decision = sound = self._ensemble.decide(inputs, self.settings.subset)
-            self._utterances.setdefault(features.utterance.number, UtteranceDecision()).add(sound, inputs.heard)
+            number = features.utterance.number
+            self._last_decision = sound = self._judge.step(inputs, number, features.new_speech())
+            self._utterances.setdefault(number, UtteranceDecision()).add(sound, inputs.heard)
             decision = self._join(sound, words)
+        self._judge.end(utterance.number for utterance in closed)
         events: list[Event] = []
         if end > features.now - self.settings.step:
             events += self._emotion_events(end, decision, text, words, captured_at)
@@ -271,6 +278,7 @@ class Stream:
 
     def _end_utterances(self, closed: list[Utterance]) -> list[Event]:
         """Utterances that end because the audio does."""
+        self._judge.end(utterance.number for utterance in closed)
         if self._transcript is None:
             return self._utterance_events([FinalText(utterance) for utterance in closed])
         self._transcript.schedule(self._features.now, self._features.ring, None, closed, None, self._live)

@@ -15,7 +15,18 @@ NO_SPEECH = "no_speech"
 SMOOTHING = 0.7  # seconds, the time constant of the running mean of log posteriors
 FORGET_AFTER = to_samples(3.0)  # a pause that long ends the mood: the next speech is judged afresh
 HEARD_FLOOR = 0.05  # seconds: the least that a step counts for
-HEARD_CAP = 2.0  # seconds of speech from which on a step counts fully towards its utterance
+HEARD_CAP = 4.0  # seconds of speech from which on a step counts fully towards its utterance
+HEARD_POWER = 8  # so that the windows that heard most decide, not what was guessed from their beginnings
+
+
+def step_weight(heard: float) -> float:
+    """How much a step counts towards its utterance, 0 to 1, by the seconds of speech in its window."""
+    return float((max(min(heard, HEARD_CAP), HEARD_FLOOR) / HEARD_CAP) ** HEARD_POWER)
+
+
+def step_weights(heard: np.ndarray) -> np.ndarray:
+    """`step_weight` of many steps, float64 [n]."""
+    return (np.clip(np.asarray(heard, np.float64), HEARD_FLOOR, HEARD_CAP) / HEARD_CAP) ** HEARD_POWER
 
 
 @dataclass
@@ -87,7 +98,7 @@ class UtteranceDecision:
     _weight: float = 0.0
 
     def add(self, decision: Decision, heard: float) -> None:
-        weight = max(min(heard, HEARD_CAP), HEARD_FLOOR)
+        weight = step_weight(heard)
         weighted = weight * decision.log_posterior
         self._sum = weighted if self._sum is None else self._sum + weighted
         self._confidence += weight * decision.confidence

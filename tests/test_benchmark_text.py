@@ -19,7 +19,7 @@ from streamser.packs.manifest import WordSettings
 from train.metrics import UNDECIDED
 
 LABELS = ("neutral", "anger", "happiness")
-NOTHING: Any = SimpleNamespace()
+NOTHING: Any = SimpleNamespace(get_inputs=list, get_outputs=list)
 ENSEMBLE = Ensemble(NOTHING, LABELS, "mean", {"step": 0.3, "utterance": 0.3})
 
 

@@ -5,14 +5,20 @@ import onnx
 import pytest
 import torch
 
-from export.fusion import INPUTS, example_batch, export_graph, parity, run_graph
+from export.fusion import HISTORY, INPUTS, example_batch, export_graph, parity, run_graph
 from streamser.fusion_input import FusionInput
+from train.collection import EVERYONE, Collection
 from train.corpora import LABELS
-from train.features import STEP, Collection, Stream, channel, fresh_stream, room_silence
 from train.fusion import train as training
-from train.fusion.data import TEXT_SHARES, Inputs, TextBank, TrainingSet, collate, common_rows, in_order, perturbed
-from train.fusion.decide import ensemble_posteriors
-from train.fusion.mdat import Ensemble, Member, MemberConfig
+from train.fusion.data import MEETING_NEUTRAL, Targets, TrainingSet, collate, in_order, perturbed, without_history
+from train.fusion.decide import EmittedDecisions, ensemble_posteriors
+from train.fusion.ensemble import Ensemble, KnownSound, VoicePrint
+from train.fusion.histories import Histories, moments, statistics_of
+from train.fusion.inputs import Inputs, common_rows
+from train.fusion.mdat import STATISTICS, Member, MemberConfig, SpeakerNormaliser, WhisperNodes
+from train.fusion.sounds import rounded
+from train.fusion.text_bank import TEXT_SHARES, TextBank
+from train.training_streams import STEP, Stream, fresh_stream, room_silence, sessions
 
 SMALL = MemberConfig(width=16, heads=2, feed_forward=16, hidden=16, dropout=0.1)
 
@@ -74,35 +80,106 @@ def test_a_tiny_training_learns_and_a_resumed_one_goes_on(tmp_path, monkeypatch,
 
 
 def test_the_loss_is_blind_to_labels_that_a_corpus_lacks_but_for_a_small_part():
-    weights = torch.ones(1, 7)
-    some, every = torch.tensor([[True] * 2 + [False] * 5]), torch.ones(1, 7, dtype=torch.bool)
+    some, every = np.array([[True] * 2 + [False] * 5]), np.ones((1, 7), bool)
     plain = torch.zeros(1, 7)
     tempted = plain.clone()
     tempted[0, 6] = 4.0  # the network favours a label that the corpus does not have
-    label, corpus, arousal = torch.tensor([1]), torch.tensor([0]), torch.zeros(1)
+    shares, unknown = np.eye(7, dtype=np.float32)[[1]], np.array([-1], np.float32)
 
-    def loss(logits: torch.Tensor, mask: torch.Tensor) -> float:
-        return float(training.loss_of((logits, arousal), label, corpus, weights, mask, training.arousal_levels(LABELS)))
+    def loss(logits: torch.Tensor, among: np.ndarray) -> float:
+        return float(training.loss_of((logits, torch.zeros(1), torch.zeros(1)), Targets(shares, among, unknown, unknown)))
 
     blind = loss(tempted, some) - loss(plain, some)
     seeing = loss(tempted, every) - loss(plain, every)
     assert 0 < blind < 0.25 * seeing
 
 
-def test_class_weights_are_inverse_frequencies_of_the_labels_a_corpus_has(bank):
-    part = made_up_inputs("nemo", "train", [0, 1], 40, 4)
-    part.clip_label[:] = [0] * 15 + [1] * 5
-    weights = TrainingSet([part], bank).class_weights()["nemo"]
-    assert weights[1] == pytest.approx(3 * weights[0])
-    assert np.count_nonzero(weights) == 2
-    assert weights[part.labels].mean() == pytest.approx(1.0)
+def test_a_level_that_is_not_known_costs_nothing():
+    logits = torch.tensor([3.0, -3.0])
+    assert float(training.known_loss(logits, torch.tensor([-1.0, -1.0]))) == 0
+    right, wrong = (float(training.known_loss(logits, torch.tensor(levels))) for levels in ([1.0, 0.0], [0.0, 1.0]))
+    assert 0 < right < wrong
 
 
-def test_batches_take_every_corpus_equally_often(bank):
+def test_classes_are_drawn_evenly_and_a_speaker_with_most_clips_does_not_rule(bank):
+    part = made_up_inputs("nemo", "train", [0, 1], 400, 4)
+    part.clip_label[:] = [0] * 180 + [1] * 20
+    part.clip_speaker = np.array(["many"] * 160 + ["few"] * 40)
+    data = TrainingSet([part], bank)
+    drawn = np.concatenate([targets.shares.argmax(1) for _, targets in data.batches(32, 16, 0)])
+    assert 0.4 < (drawn == 1).mean() < 0.6
+    neutral = next(pick for pick in data.picks["nemo"] if len(pick.rows) == 2)
+    assert max(neutral.shares) < 0.8  # of the clips it is 160 of 180
+
+
+def test_batches_take_every_corpus_equally_often_and_meetings_seldom(bank):
     parts = [made_up_inputs("nemo", "train", [0, 1], 400, 5), made_up_inputs("ravdess", "train", [0, 1], 20, 6)]
-    sources = np.concatenate([corpora for _, _, corpora in TrainingSet(parts, bank).batches(32, 16, 0)])
-    assert len(sources) == 512
-    assert 0.4 < sources.mean() < 0.6
+    meetings = made_up_inputs("meetings", "train", [0], 20, 7)
+    meetings.clip_label[:] = -1
+    batches = list(TrainingSet([*parts, meetings], bank).batches(32, 32, 0))
+    most = np.concatenate([targets.shares.max(1) for _, targets in batches])
+    soft = np.isclose(most, MEETING_NEUTRAL + (1 - MEETING_NEUTRAL) / 7)
+    assert 0.02 < soft.mean() < 0.11
+    assert all(targets.shares[row].argmax() == 0 for _, targets in batches for row in np.flatnonzero(targets.shares.max(1) < 0.8))
+    assert np.concatenate([batch["history_seconds"] for batch, _ in batches]).max() > 0
+
+
+def test_a_history_is_of_other_clips_of_the_session_and_weighs_what_seems_neutral():
+    statistics = np.eye(6, 8, dtype=np.float32)
+    session = np.array([0, 0, 0, 0, 1, 1])
+    histories = Histories(statistics, np.full(6, 3.0), np.array([0, 1, 0, 1, 0, 0]), session, 0, LABELS)
+    rng = np.random.default_rng(0)
+    drawn = [histories.draw(0, rng) for _ in range(200)]
+    mean = np.mean([found[0] for found in drawn if found[2] > 0], axis=0)
+    assert mean[0] == 0  # never itself
+    assert not mean[4:].any()  # nor another session
+    assert mean[2] > mean[1] > 0  # neutral weighs more than anger
+    assert 0.2 < np.mean([found[2] == 0 for found in drawn]) < 0.5
+    assert all(np.allclose(found[0], found[1]) for found in drawn)  # squares of ones
+    weighted = moments(statistics[:2], np.array([1.0, 3.0]))
+    assert weighted[0][:2].tolist() == [0.25, 0.75]
+    assert weighted[2] == 4.0
+
+
+def test_training_and_network_agree_on_the_statistics_of_a_window():
+    rng = np.random.default_rng(2)
+    nodes = rng.normal(size=(9, 3, 512)).astype(np.float32)
+    network = WhisperNodes(SMALL).eval()
+    mean, scale = rng.normal(size=(3, 512)).astype(np.float32), rng.uniform(0.5, 2, (3, 512)).astype(np.float32)
+    network.mean.copy_(torch.from_numpy(mean))
+    network.scale.copy_(torch.from_numpy(scale))
+    with torch.inference_mode():
+        theirs = network(torch.from_numpy(nodes)[None], torch.ones(1, 9, dtype=torch.bool))[1][0].numpy()
+    assert np.allclose(theirs, statistics_of(nodes, mean, scale), atol=1e-4)
+
+
+def test_the_normaliser_without_evidence_changes_nothing_and_with_much_takes_the_voice_away():
+    normaliser = SpeakerNormaliser()
+    rng = torch.Generator().manual_seed(0)
+    here, usual = torch.randn(2, STATISTICS, generator=rng), torch.randn(2, STATISTICS, generator=rng)
+    nothing = torch.zeros(2, STATISTICS)
+    cold = normaliser(here, nothing, nothing, torch.zeros(2, 1))
+    assert torch.allclose(cold, here.clamp(-8, 8), atol=1e-2)
+    heard = normaliser(usual + 0.1, usual, usual**2 + 1, torch.full((2, 1), 1e6))
+    assert torch.allclose(heard, torch.full_like(heard, 0.1), atol=1e-2)
+
+
+def test_a_fold_is_read_from_its_corpus_cache():
+    fold = Collection("ravdess-fold3", "test", 0, (*LABELS, "calm"))
+    assert fold.pool.name == fold.pool.pool.name == Collection("ravdess", "validation").pool.name == f"ravdess-{EVERYONE}-fresh"
+    assert Collection("ravdess-fold2", "train", 1).pool.name == f"ravdess-{EVERYONE}-1"
+    assert Collection("ravdess", "train", 1).pool.training
+    assert not fold.pool.training
+    assert Collection("nemo", "train", 1).pool.name == "nemo-train-1"
+
+
+def test_known_and_prior_change_what_a_stream_would_emit():
+    members = np.log(np.array([[[0.5, 0.3, 0.2], [0.2, 0.7, 0.1]]], np.float32))
+    heard, clip = np.ones(2, np.float32), np.array([0, 1])
+    plain = EmittedDecisions(members, heard, clip, 2, 0.4)
+    assert plain.labels().tolist() == [0, 1]
+    assert EmittedDecisions(members, heard, clip, 2, 0.4, known=np.array([0.7, 1.0])).labels().tolist() == [-1, 1]
+    assert EmittedDecisions(members, heard, clip, 2, 0.4, prior=np.array([0.0, 2.0, 0.0])).labels().tolist() == [1, 1]
 
 
 def test_text_is_paired_at_the_stated_rates_whatever_the_corpus(bank):
@@ -138,7 +215,8 @@ def test_collated_rows_are_what_the_runtime_feeds():
         float(part.heard[2]),
     ).as_batch()
     cached = collate([row], part.heard[2:3])
-    assert set(live) == set(cached) == set(INPUTS)
+    assert set(live) == set(cached) == set(INPUTS) - set(HISTORY)
+    assert set(without_history(cached, STATISTICS)) == set(INPUTS)
     for name, values in live.items():
         assert values.dtype == cached[name].dtype
         assert np.array_equal(values, cached[name])
@@ -158,18 +236,23 @@ def test_graph_and_torch_agree_for_any_batch_and_node_count(tmp_path):
     members = [Member(config).eval() for config in configs]
     for member in members:
         training.round_weights(member)
-    ensemble = Ensemble(members, [1.3, 0.8])
+    sounds = (rounded(VoicePrint()).eval(), rounded(KnownSound()).eval())
+    ensemble = Ensemble(members, [1.3, 0.8], *sounds)
     path = tmp_path / "fusion.onnx"
     onnx.save(export_graph(ensemble), path)
     rng = np.random.default_rng(0)
     batches = [example_batch(rng), example_batch(rng, 1, (50, 200, 25, 30)), example_batch(rng, 9, (1, 1, 1, 1))]
     assert parity(ensemble, path, batches) < 1e-5
-    logs, arousal = run_graph(path, batches[0])
+    found = run_graph(path, batches[0])
+    logs, arousal = found["log_probabilities"], found["arousal"]
+    assert found["statistics"].shape == (3, STATISTICS)
+    assert found["voice"].shape[0] == found["known"].shape[0] == 3
+    assert ((found["known"] > 0) & (found["known"] < 1)).all()
     assert logs.shape == (2, 3, 7)
     assert np.allclose(np.exp(logs).sum(-1), 1, atol=1e-5)
     assert ((arousal >= 0) & (arousal <= 1)).all()
     assert np.allclose(np.exp(ensemble_posteriors(logs)).sum(-1), 1, atol=1e-5)
-    other = Ensemble(members, [2.6, 0.8])
+    other = Ensemble(members, [2.6, 0.8], *sounds)
     assert parity(other, path, batches[:1]) > 1e-3  # the check can fail
 
 
@@ -179,7 +262,7 @@ def test_in_order_keeps_rows_and_order():
     assert np.array_equal(heard, part.heard)
 
 
-def test_a_fresh_stream_ends_on_a_step_and_a_channel_keeps_length(tmp_path):
+def test_a_fresh_stream_ends_on_a_step_and_a_session_shares_a_channel(tmp_path):
     import soundfile
 
     from train.corpora import Clip
@@ -190,9 +273,9 @@ def test_a_fresh_stream_ends_on_a_step_and_a_channel_keeps_length(tmp_path):
     assert isinstance(stream, Stream)
     assert len(stream.samples) % STEP == 0
     assert not stream.samples[20_123:].any()
-    rng = np.random.default_rng(0)
-    changed = channel(samples, rng)
-    assert changed.shape == samples.shape
-    assert changed.dtype == np.float32
-    assert np.abs(changed).max() <= 1
-    assert np.abs(room_silence(rng, 0.6)).max(initial=0) < 0.01
+    assert np.abs(room_silence(np.random.default_rng(0), 0.6)).max(initial=0) < 0.01
+    many = [Clip("nemo", tmp_path / f"{index}.wav", "", "anger", "ab"[index % 2], "f", "pl", 1.3, "") for index in range(120)]
+    found = sessions(many, 1)
+    assert len(set(found[::2].tolist()) & set(found[1::2].tolist())) == 0
+    assert len(set(found[::2].tolist())) == 3
+    assert len(set(sessions(many, 0).tolist())) == 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.fusion import example_batch
+from export.fusion import HISTORY, example_batch
 from train.fusion.mdat import ChannelPooling, GraphAttention, Member, MemberConfig, masked_softmax
 from train.fusion.train import CONFIGURATIONS, as_tensors
 
@@ -23,7 +23,7 @@ def member(config: MemberConfig = SMALL) -> Member:
 def widened(batch: dict[str, np.ndarray], more: int) -> dict[str, np.ndarray]:
     """The same rows with masked nodes of rubbish behind the real ones."""
     rng = np.random.default_rng(5)
-    wide = {"heard": batch["heard"]}
+    wide = {name: batch[name] for name in ("heard", *HISTORY)}
     for name in ("whisper", "pitch", "spectral", "text"):
         values = batch[name]
         shape = (len(values), more, *values.shape[2:])
@@ -80,7 +80,7 @@ def test_the_order_of_nodes_does_not_matter_but_their_ages_do():
     batch = example_batch(np.random.default_rng(2), rows=1)
     for name in ("text", "pitch", "spectral"):
         batch[f"{name}_mask"][:] = True
-    turned = {key: values[:, ::-1].copy() if key != "heard" else values for key, values in batch.items()}
+    turned = {key: values if key in ("heard", *HISTORY) else values[:, ::-1].copy() for key, values in batch.items()}
     older = {**batch, "whisper_age": batch["whisper_age"][:, ::-1].copy()}
     with torch.inference_mode():
         found, same, other = (network(as_tensors(entry))[0] for entry in (batch, turned, older))
@@ -115,7 +115,7 @@ def test_everything_absent_is_finite_and_so_are_the_gradients():
     batch = as_tensors(example_batch(np.random.default_rng(4)))
     for name in ("whisper", "pitch", "spectral", "text"):
         batch[f"{name}_mask"] = torch.zeros_like(batch[f"{name}_mask"])
-    logits, arousal = network(batch)
-    (logits.sum() + arousal.sum()).backward()
+    logits, arousal, intensity = network(batch)
+    (logits.sum() + arousal.sum() + intensity.sum()).backward()
     assert torch.isfinite(logits).all()
     assert all(torch.isfinite(value.grad).all() for value in network.parameters() if value.grad is not None)

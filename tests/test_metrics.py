@@ -8,6 +8,8 @@ from train.fusion.decide import decide
 from train.metrics import (
     UNDECIDED,
     calibration_error,
+    confidence_error,
+    conformal_threshold,
     confusion,
     coverage_threshold,
     interval_over_speakers,
@@ -81,11 +83,39 @@ def test_risk_falls_with_coverage_and_the_threshold_keeps_its_share():
     assert (confidence >= coverage_threshold(confidence, 0.9)).mean() == pytest.approx(0.9, abs=0.002)
 
 
-def test_a_clips_decision_weighs_its_steps_by_what_was_heard_up_to_two_seconds():
+def test_a_clips_decision_is_its_longest_windows_up_to_four_seconds():
     logs = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], np.float32))
-    decisions = decide(logs, np.array([0.1, 2.0, 9.0], np.float32), np.array([0, 0, 2]), 3)
-    expected = (0.1 * logs[0] + 2 * logs[1]) / 2.1
+    decisions = decide(logs, np.array([1.5, 2.0, 9.0], np.float32), np.array([0, 0, 2]), 3)
+    expected = (1.5**8 * logs[0] + 2**8 * logs[1]) / (1.5**8 + 2**8)
+    longer = decide(logs[:2], np.array([4.0, 7.0], np.float32), np.array([0, 0]), 1)
+    assert np.allclose(longer.log_posteriors[0], logs[:2].mean(0), atol=1e-5)
     assert np.allclose(decisions.log_posteriors[0], expected, atol=1e-5)
     assert decisions.labels().tolist() == [1, UNDECIDED, 1]
     assert decisions.labels({0}).tolist() == [0, UNDECIDED, 0]
     assert np.allclose(decisions.probabilities()[2], [0.4, 0.6], atol=1e-5)
+
+
+def test_a_conformal_threshold_keeps_its_promise_from_few_decisions():
+    rng = np.random.default_rng(4)
+    draws = rng.beta(3, 2, (20_000, 26))  # 25 known decisions and a new one
+    promised = np.mean([new >= conformal_threshold(known, 0.8) for *known, new in draws.tolist()])
+    assert 0.8 <= promised < 0.82  # rank 5 of 26: 21 / 26
+    higher = np.mean([new >= np.sort(known)[5] for *known, new in draws.tolist()])
+    assert higher < 0.8  # the next larger threshold breaks it: this one is the largest
+
+
+def test_a_conformal_threshold_of_too_few_decisions_turns_nothing_away():
+    assert conformal_threshold(np.array([0.5, 0.6, 0.7]), 0.9) == 0.0
+    assert conformal_threshold(np.linspace(0.1, 0.9, 9), 0.9) == pytest.approx(0.1)
+
+
+def test_the_error_of_confidences_is_their_distance_from_how_often_they_are_right():
+    rng = np.random.default_rng(5)
+    confidence = rng.uniform(0.2, 1, 20_000)
+    right = rng.random(20_000) < confidence - 0.1
+    assert confidence_error(confidence, right) == pytest.approx(0.1, abs=0.02)
+    honest = rng.random(20_000) < confidence
+    assert confidence_error(confidence, honest) < 0.02
+    both, each = np.concatenate([confidence, confidence]), np.concatenate([right, honest])
+    weights = np.repeat([3.0, 1.0], 20_000)
+    assert confidence_error(both, each, weights) == pytest.approx(0.075, abs=0.02)

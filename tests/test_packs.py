@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streamser.errors import PackError
-from streamser.packs.manifest import COMPONENTS, WordSettings, read_pack
+from streamser.packs.manifest import COMPONENTS, HistorySettings, WordSettings, read_pack
 from streamser.packs.resolve import INSTALLED, find_pack
 from streamser.packs.whisper import GRAPH_FILE, resolve_whisper
 from streamser.packs.whisper_weights import WEIGHTS_FILE, read_variables
@@ -94,6 +94,32 @@ def test_words_without_settings_are_left_to_the_fusion(copy: Path) -> None:
 def test_settings_of_words_that_make_no_sense(copy: Path, words: dict[str, object]) -> None:
     change(copy, words=words)
     with pytest.raises(PackError, match=r"is incomplete: ValueError"):
+        read_pack(copy)
+
+
+def test_a_pack_of_before_remembers_no_voices_and_has_no_prior(copy: Path) -> None:
+    fields = json.loads((copy / "pack.json").read_text())
+    for name in ("history", "prior"):
+        fields.pop(name, None)
+    (copy / "pack.json").write_text(json.dumps(fields))
+    assert (read_pack(copy).history, read_pack(copy).prior) == (None, {})
+    change(copy, history={"floor": 0.25, "voice_threshold": 1.5}, prior={"neutral": 1.2})
+    assert (read_pack(copy).history, read_pack(copy).prior) == (HistorySettings(0.25, 1.5), {"neutral": 1.2})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"history": {"floor": 0.25}}, "KeyError at 'voice_threshold'"),
+        ({"history": {"floor": 1.5, "voice_threshold": 1.0}}, "history: a floor of 1.5"),
+        ({"history": {"floor": 0.25, "voice_threshold": 0}}, "with a voice_threshold of 0"),
+        ({"prior": {"joy": 1.0}}, "prior: joy is none of the labels"),
+        ({"prior": {"anger": float("inf")}}, "prior: offsets of"),
+    ],
+)
+def test_a_history_or_a_prior_that_makes_no_sense(copy: Path, fields: dict[str, object], message: str) -> None:
+    change(copy, **fields)
+    with pytest.raises(PackError, match=message):
         read_pack(copy)
 
 

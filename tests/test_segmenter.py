@@ -29,7 +29,7 @@ def test_an_utterance_begins_at_its_first_frame_and_ends_at_its_last() -> None:
 
 def test_a_click_opens_nothing() -> None:
     heard = segmenter()
-    heard.feed(frames((0.0, 10), (0.9, 2), (0.0, 40)))
+    heard.feed(frames((0.0, 10), (0.9, 1), (0.0, 40)))
     assert heard.utterance is None
     assert heard.take_closed() == []
 

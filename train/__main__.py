@@ -19,7 +19,11 @@ VERBS = {
     "text": "train.text.train",
     "features": "train.features",
     "fusion": "train.fusion.train",
+    "sounds": "train.fusion.sounds",
+    "folds": "train.fusion.folds",
+    "baselines": "train.baselines.folds",
     "evaluate": "train.evaluate",
+    "report": "train.report.command",
 }
 
 

@@ -9,122 +9,38 @@ speakers. The last line is JSON.
 from __future__ import annotations
 
 import argparse
-import datetime
-import hashlib
 import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from streamser.packs.resolve import find_pack
-from streamser.sessions import open_session
 from train import own_data
-from train.baselines import BASELINES, Baseline, egemaps
+from train.baselines import BASELINES, whole_clips
+from train.baselines import KINDS as BASELINE_KINDS
 from train.corpora import EVALUATION_CORPORA, LABELS, TRAINING_CORPORA, read_manifest
 from train.features import GRAPHS, PACK, Collection, build, folder_of, load_features, sealed_collection
-from train.fusion.data import in_order, load_inputs
-from train.fusion.decide import Decisions, EmittedDecisions, decide, ensemble_posteriors
-from train.metrics import confusion, interval_over_speakers, macro_f1, uar
-
-FOUR = tuple(LABELS.index(label) for label in ("anger", "happiness", "neutral", "sadness"))
-LOOKS = Path(__file__).resolve().parent.parent / "docs" / "sealed_looks.jsonl"
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The clips of a collection: int64 [clips] labels, and who speaks."""
-
-    labels: np.ndarray
-    speakers: np.ndarray
-
-    @classmethod
-    def of(cls, collection: Collection) -> Truth:
-        clips = collection.clips()
-        labels = [collection.labels.index(clip.label) for clip in clips]
-        return cls(np.array(labels), np.array([clip.speaker for clip in clips]))
-
-
-def network_decisions(collection: Collection, graph: Path) -> dict[str, Decisions | EmittedDecisions]:
-    """The decisions of the ensemble, as argmax and as a stream emits them, and of each of its members about every clip."""
-    inputs = load_inputs(collection)
-    session = open_session(graph)
-    outputs = np.concatenate([session.run(["log_probabilities"], batch)[0] for batch in in_order(inputs)], axis=1)
-    clips = len(inputs.clip_label)
-    threshold = float(told_of(graph)["utterance_uncertain_below"])
-    found: dict[str, Decisions | EmittedDecisions] = {
-        "ensemble": decide(ensemble_posteriors(outputs), inputs.heard, inputs.clip, clips),
-        "uncertain is wrong": EmittedDecisions(outputs, inputs.heard, inputs.clip, clips, threshold),
-    }
-    for number, member in enumerate(outputs):
-        found[f"member {number + 1}"] = decide(member, inputs.heard, inputs.clip, clips)
-    return found
-
-
-def told_of(graph: Path) -> dict[str, Any]:
-    """What `python -m export` wrote beside a fusion graph: its labels, thresholds and so on.
-
-    Raises:
-        SystemExit: there is no such file.
-    """
-    path = graph.with_suffix(".json")
-    if not graph.is_file() or not path.is_file():
-        raise SystemExit(f"{graph} with {path.name} beside it is not there: name a graph or pack made by `python -m export`")
-    return dict(json.loads(path.read_text()))
-
-
-def chance(truth: Truth, labels: int) -> Decisions:
-    """A uniform guess among the labels that the corpus has."""
-    guesses = np.random.default_rng(0).random((len(truth.labels), labels)).astype(np.float32)
-    guesses[:, sorted(set(range(labels)) - set(truth.labels.tolist()))] = -1
-    return Decisions(guesses, np.ones(len(truth.labels), bool))
-
-
-def scores_of(decisions: Decisions | EmittedDecisions, truth: Truth, sealed: bool) -> dict[str, Any]:
-    """The figures of one system on one corpus; `score` is the one of the agreed measure, with its interval."""
-    if sealed:
-        four = np.isin(truth.labels, FOUR)
-        labels, speakers = truth.labels[four], truth.speakers[four]
-        interval = interval_over_speakers(uar, labels, decisions.labels(FOUR)[four], speakers)
-        return {**_rounded(interval), "plain_uar": round(uar(labels, decisions.labels()[four]), 4)}
-    decided = decisions.labels()
-    interval = interval_over_speakers(macro_f1, truth.labels, decided, truth.speakers)
-    among = decisions.labels(set(truth.labels.tolist()))
-    recall = interval_over_speakers(uar, truth.labels, decided, truth.speakers)
-    return {
-        **_rounded(interval),
-        "uar": round(recall.value, 4),
-        "uar_low": round(recall.low, 4),
-        "uar_high": round(recall.high, 4),
-        "macro_f1_among_its_labels": round(macro_f1(truth.labels, among), 4),
-    }
-
-
-def _rounded(interval: Any) -> dict[str, Any]:
-    return {
-        "score": round(interval.value, 4),
-        "low": round(interval.low, 4),
-        "high": round(interval.high, 4),
-        "interval": interval.kind,
-    }
+from train.fusion.decide import Decisions, EmittedDecisions
+from train.metrics import confusion
+from train.report.context import Context
+from train.report.systems import ENSEMBLE, Rival, network_decisions
+from train.scores import Truth, agreed_measure, chance, record_look, scores_of, told_of
 
 
 def evaluate(collections: list[Collection], graph: Path, show_confusion: bool) -> dict[str, dict[str, Any]]:
     """Figures by corpus and system; prints the table on the way."""
     training = training_of(collections)
     taught = {clip.label for entry in training for clip in entry.clips()}
-    baselines = [Baseline(name, training) for name in BASELINES] if len(taught) > 1 else []
+    rivals = [Rival(name, training) for name in BASELINES] if len(taught) > 1 else []
+    context = Context(graph)
     figures: dict[str, dict[str, Any]] = {}
     for collection in collections:
         truth = Truth.of(collection)
         sealed = collection.split == "all"
-        systems = network_decisions(collection, graph)
-        systems |= {baseline.name: baseline.decide(collection) for baseline in baselines}
+        systems = network_decisions(context, collection)
+        systems |= {rival.name: rival.decide(collection) for rival in rivals}
         systems["chance"] = chance(truth, len(collection.labels))
         measure = "4-class UAR, restricted (plain)" if sealed else "macro-F1 (UAR with its interval; macro-F1 among its labels)"
-        silent = int((~systems["ensemble"].found).sum())
+        silent = int((~systems[ENSEMBLE].found).sum())
         who = f"{len(truth.labels)} clips, {len(set(truth.speakers.tolist()))} speakers, {silent} without speech"
         print(f"\n{collection.title}: {who}; {measure}")
         figures[collection.title] = {}
@@ -135,7 +51,7 @@ def evaluate(collections: list[Collection], graph: Path, show_confusion: bool) -
             mark = "t" if found["interval"] == "t" else " "
             print(f"  {name:22s} {found['score']:.3f} [{found['low']:.3f}, {found['high']:.3f}]{mark} ({beside})")
         if show_confusion:
-            print_confusion(truth, systems["ensemble"], collection.labels)
+            print_confusion(truth, systems[ENSEMBLE], collection.labels)
     return figures
 
 
@@ -162,39 +78,6 @@ def print_confusion(truth: Truth, decisions: Decisions | EmittedDecisions, label
             print(f"  {label[:7]:>8s} " + " ".join(f"{count:8d}" for count in row))
 
 
-def agreed_measure(figures: dict[str, dict[str, Any]], system: str) -> dict[str, float]:
-    """Design 7: the mean of the mean over the training corpora and the mean over the sealed ones."""
-    means = {}
-    for name, corpora in (("in_corpus", TRAINING_CORPORA), ("sealed", EVALUATION_CORPORA)):
-        values = [figures[corpus][system]["score"] for corpus in corpora if corpus in figures]
-        if len(values) == len(corpora):
-            means[name] = round(float(np.mean(values)), 4)
-    if len(means) == 2:
-        means["agreed"] = round((means["in_corpus"] + means["sealed"]) / 2, 4)
-    return means
-
-
-def record_look(figures: dict[str, dict[str, Any]], graph: Path) -> None:
-    """Append this look at the sealed corpora to the log."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=LOOKS.parent.parent, check=False
-    )
-    sealed = {
-        corpus: {name: found["score"] for name, found in figures[corpus].items()}
-        for corpus in figures
-        if corpus in EVALUATION_CORPORA
-    }
-    line = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip() or "none yet",
-        "fusion": hashlib.sha256(graph.read_bytes()).hexdigest()[:12],
-        "figures": sealed,
-    }
-    LOOKS.parent.mkdir(exist_ok=True)
-    with LOOKS.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-
-
 def prepare(collections: list[Collection], kinds: list[str]) -> None:
     """Make the features that are missing; no figures come of it."""
     for kind in (kind for kind in kinds if kind in GRAPHS):
@@ -202,13 +85,13 @@ def prepare(collections: list[Collection], kinds: list[str]) -> None:
         features = load_features(kind) if missing else None
         for entry in missing:
             assert features is not None
-            build(entry, kind, features)
-    if "egemaps" in kinds:
+            build(entry, [kind], features)
+    for kind in (kind for kind in kinds if kind in BASELINE_KINDS):
         for entry in [*training_of(collections), *collections]:
-            egemaps(entry)
+            whole_clips(entry, kind)
 
 
-KINDS = (*GRAPHS, "egemaps")
+KINDS = (*GRAPHS, *BASELINE_KINDS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -77,11 +77,31 @@ def interval_over_speakers(
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error of the decision, in bins of equal mass. probabilities: float [n, labels]."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
-    parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
-    return float(sum(abs(confidence[part].mean() - right[part].mean()) * len(part) for part in parts if len(part)) / len(truth))
+    return confidence_error(probabilities.max(1), probabilities.argmax(1) == truth, bins=bins)
+
+
+def confidence_error(confidence: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None, bins: int = 15) -> float:
+    """How far confidences are from how often they are right, a mean over bins of equal mass, in order of confidence.
+
+    confidence: float [n]; right: bool [n]; weights: float [n], how much each counts, 1 where None.
+    """
+    shares = np.ones(len(confidence)) if weights is None else np.asarray(weights, float)
+    order = np.argsort(confidence, kind="stable")
+    shares, gaps = shares[order] / shares.sum(), (confidence - right)[order]
+    place = np.minimum(((np.cumsum(shares) - shares / 2) * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(place, shares * gaps, bins)).sum())
 
 
 def coverage_threshold(confidence: np.ndarray, coverage: float) -> float:
     """The confidence below which the least sure 1 - coverage of the decisions lie."""
     return float(np.quantile(confidence, 1 - coverage))
+
+
+def conformal_threshold(confidence: np.ndarray, coverage: float) -> float:
+    """The largest threshold at or above which a new decision is with probability >= coverage, if it is exchangeable with these.
+
+    Split conformal: the floor((n + 1) (1 - coverage))-th smallest of the n confidences, 0 to 1. Where n is too small for any
+    to be turned away, 0.
+    """
+    rank = int(np.floor((len(confidence) + 1) * (1 - coverage) + 1e-9))  # 10 * (1 - 0.9) is 0.9999999999999998
+    return float(np.sort(confidence)[rank - 1]) if rank else 0.0

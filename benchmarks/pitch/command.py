@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import machine_card
 from benchmarks.pitch.material import CONDITIONS
 from benchmarks.pitch.reading import FDA, SYNTHETIC, Reading, Speech, read
 from benchmarks.pitch.scores import Flags, Measures, agreed, mean_of, measures
 from benchmarks.pitch.trackers import all_trackers
 from benchmarks.pitch.tracks import costs
 from benchmarks.pitch.verdicts import MEAN, Difference, differences, overall, verdicts
+from train.machine import machine_card
 
 COST_FILES = 12
 Rows = dict[str, dict[str, dict[str, float]]]  # by tracker, condition and measure

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from train.corpora import EVALUATION_CORPORA, LABELS, SPLITS_FILE, TRAINING_CORPORA, Clip, read_audio, read_corpus
-from train.evaluate import FOUR
 from train.metrics import Score, uar
+from train.scores import FOUR
 
 SOUNDS, VOICES = "esc10", "deeply_nonverbal"
 TASKS = (SOUNDS, VOICES, *TRAINING_CORPORA)

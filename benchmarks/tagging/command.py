@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import machine_card
 from benchmarks.tagging.clips import CAP, SOUNDS, TASKS, VOICES, Task, read_task
 from benchmarks.tagging.encoders import (
     RANDOM,
@@ -37,8 +36,9 @@ from benchmarks.tagging.picture import draw
 from benchmarks.tagging.probes import probe_score
 from export.spectral import PACK_FILE
 from train.corpora import EVALUATION_CORPORA, TRAINING_CORPORA
-from train.evaluate import record_look
+from train.machine import machine_card
 from train.metrics import Interval
+from train.scores import record_look
 
 Scores = dict[str, dict[str, Interval]]  # by encoder and corpus
 JUDGED, BESIDE = ("clean", "mean"), (("clean", "mean + deviation"), ("telephone", "mean"))

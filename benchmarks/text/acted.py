@@ -23,7 +23,8 @@ from streamser.features.whisper import FRAME, Hypothesis
 from streamser.transcript import LEAST_LOG_PROBABILITY, SILENT_TAIL, TAIL
 from train.corpora import Clip
 from train.features import STEP, WINDOW, Collection, fresh_stream, silent_network
-from train.fusion.data import Inputs, collate, load_inputs
+from train.fusion.data import collate, without_history
+from train.fusion.inputs import Inputs, load_inputs
 
 ROWS = 64  # run at a time
 
@@ -131,5 +132,7 @@ def _run(recognizer: Recognizer, inputs: Inputs, rows: np.ndarray, texts: list[T
     found = []
     for start in range(0, len(parts), ROWS):
         batch = collate(parts[start : start + ROWS], inputs.heard[rows[start : start + ROWS]])
+        if recognizer.ensemble.history_width:
+            batch = without_history(batch, recognizer.ensemble.history_width)
         found.append(recognizer.ensemble.session.run(["log_probabilities"], batch)[0].transpose(1, 0, 2))
     return np.concatenate(found)

@@ -16,7 +16,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine_card
 from benchmarks.text.choose import as_fields, best, candidates
 from benchmarks.text.figures import ALONE, BOTH, EXPRESSIVE, GRAPH, LATE, Judges, Score, print_conflicts, print_scores
 from benchmarks.text.material import DEVELOPMENT, TESTS, Amounts, acted_sets, conflict_set, spoken_set
@@ -24,6 +23,7 @@ from benchmarks.text.verify import largest_difference
 from benchmarks.text.voices import PROSODIES, require_synthesisers
 from streamser import Recognizer
 from streamser.packs.manifest import WordSettings
+from train.machine import machine_card
 from train.whisper import PACK
 
 WORDS_FILE = PACK / "words.json"

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamser.ensemble import Decision, Ensemble
 from streamser.late_fusion import LateFusion
-from streamser.timeline import HEARD_CAP, HEARD_FLOOR, UtteranceDecision
+from streamser.timeline import UtteranceDecision, step_weights
 from train.metrics import UNDECIDED
 
 
@@ -64,7 +64,7 @@ def sound_of(clips: list[Heard], ensemble: Ensemble, in_fusion: bool) -> Sound:
                 running.add(ensemble.combine(members, 0.0, everything), float(heard))
             decision = running.decide()
             if decision is not None:
-                entries.append((decision, float(np.clip(part.heard, HEARD_FLOOR, HEARD_CAP).sum()), part.words))
+                entries.append((decision, float(step_weights(part.heard).sum()), part.words))
         found.append(entries)
     return found
 

@@ -16,11 +16,12 @@ from benchmarks.text.sentences import Script
 from benchmarks.text.voices import PROSODIES, SYNTHESISERS, speak, with_prosody
 from streamser import Recognizer, Stream
 from streamser.clock import to_seconds
-from streamser.ensemble import Decision, Ensemble
+from streamser.ensemble import Decision, Ensemble, Judgement
 from streamser.events import UtteranceEvent
 from streamser.fusion_input import FusionInput
 from streamser.late_fusion import LateFusion
 from streamser.packs.manifest import WordSettings
+from streamser.speaker_history import SpeakerStatistics
 from train.corpora import LABELS, cache_root
 
 RECIPE = b"1"  # raise it when voices, doubts or what is kept change
@@ -37,26 +38,23 @@ class Notes:
 
 
 class NotingEnsemble(Ensemble):
-    """Decides without words, and notes what the members say with and without them."""
+    """Judges without words and without the past, and notes what the members say with and without words."""
 
     def __init__(self, shared: Ensemble, notes: Notes, late_fusion: LateFusion) -> None:
         super().__init__(shared.session, shared.labels, shared.vote, shared.uncertain_below, late_fusion)
         self.notes = notes
         self.stream: Stream | None = None
 
-    def _members(self, inputs: FusionInput) -> np.ndarray:
-        return np.asarray(self.session.run(["log_probabilities"], inputs.as_batch())[0])[:, 0]
-
-    def decide(self, inputs: FusionInput, subset: np.ndarray) -> Decision:
-        silent = replace(inputs, text=inputs.text[:0], text_age=inputs.text_age[:0])
-        without = self._members(silent)
+    def judge(self, inputs: FusionInput, subset: np.ndarray, history: SpeakerStatistics | None = None) -> Judgement:
+        without = self.hear(replace(inputs, text=inputs.text[:0], text_age=inputs.text_age[:0]))
         assert self.stream is not None
         utterance = self.stream._features.utterance
         assert utterance is not None
-        members = self._members(inputs) if len(inputs.text) else without
-        self.notes.steps.append((to_seconds(utterance.start), inputs.heard, without, members))
+        members = self.hear(inputs) if len(inputs.text) else without
+        told = (without["log_probabilities"], members["log_probabilities"])
+        self.notes.steps.append((to_seconds(utterance.start), inputs.heard, *told))
         self.notes.in_step = True
-        return self.combine(without, 0.0, subset)
+        return self.judgement(without, subset)
 
 
 class NotingFusion(LateFusion):

@@ -47,6 +47,22 @@ class WordSettings:
 
 
 @dataclass(frozen=True)
+class HistorySettings:
+    """How a stream's earlier utterances become the history of a voice (`speaker_history`).
+
+    floor: how much an utterance counts that does not seem neutral at all, 0 to 1. voice_threshold: the largest distance of two
+    voice prints that are taken for one voice.
+    """
+
+    floor: float
+    voice_threshold: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor <= 1 or not self.voice_threshold > 0:
+            raise ValueError(f"history: a floor of {self.floor} with a voice_threshold of {self.voice_threshold}")
+
+
+@dataclass(frozen=True)
 class Pack:
     """A pack's manifest. Times are in seconds; `metrics` and `training` are for people."""
 
@@ -67,6 +83,8 @@ class Pack:
     words: WordSettings
     arousal: bool  # whether the members were taught it
     uncertain_below: dict[str, float]  # by level, `step` and `utterance`: a confidence below it is `uncertain`
+    history: HistorySettings | None  # None: no voice is remembered
+    prior: dict[str, float]  # by label: added to its log posterior, for how common it is where the pack is used; 0 where absent
     training: dict[str, Any]
     metrics: dict[str, Any]
 
@@ -129,6 +147,8 @@ def _parse(folder: Path, fields: dict[str, Any]) -> Pack:
         words=_words(fields.get("words", {})),
         arousal=bool(fields.get("arousal", True)),
         uncertain_below={level: float(fields["uncertain_below"][level]) for level in ("step", "utterance")},
+        history=_history(fields.get("history")),
+        prior=_prior(fields.get("prior", {}), fields["labels"]),
         training=dict(fields["training"]),
         metrics=dict(fields["metrics"]),
     )
@@ -145,6 +165,20 @@ def _words(fields: dict[str, Any]) -> WordSettings:
         prior={str(label): float(share) for label, share in fields.get("prior", {}).items()},
         in_fusion=in_fusion,
     )
+
+
+def _history(fields: dict[str, Any] | None) -> HistorySettings | None:
+    return None if fields is None else HistorySettings(float(fields["floor"]), float(fields["voice_threshold"]))
+
+
+def _prior(fields: dict[str, Any], labels: list[str]) -> dict[str, float]:
+    prior = {str(label): float(offset) for label, offset in fields.items()}
+    unknown = sorted(set(prior) - set(labels))
+    if unknown:
+        raise ValueError(f"prior: {', '.join(unknown)} is none of the labels")
+    if not all(math.isfinite(offset) for offset in prior.values()):
+        raise ValueError(f"prior: offsets of {prior}")
+    return prior
 
 
 def _verify(folder: Path, component: Component) -> None:

@@ -1,177 +1,75 @@
-"""Batches for the fusion: cached inputs joined, padded and masked; modalities dropped; words paired with windows.
+"""Batches for the fusion: cached inputs padded and masked; modalities dropped; words and histories drawn.
 
-The acted corpora repeat their sentences, so their own words say nothing and would give the corpus away. Every window gets at
-the same rates, whatever its corpus: no text, or a GoEmotions sentence that is neutral, of the window's label, or of any label.
+Corpora, classes and speakers are sampled evenly: first the corpus, then one of its labels, then a speaker by the root of how
+much there is of them (so that a speaker with a thousand clips, or one who stands for many, does not count as a thousand).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from streamser.features.text import TextEncoder
 from streamser.fusion_input import MODALITIES
-from train import own_data
-from train.corpora import LABELS, cache_root, data_root
-from train.features import GRAPHS, PACK, Collection, folder_of
-from train.text.sentences import read_goemotions
+from train.collection import MEETINGS
+from train.corpora import cache_root
+from train.fusion.histories import Histories, histories_of, nothing
+from train.fusion.inputs import Batch, Inputs
+from train.fusion.text_bank import TextBank
 
-Batch = dict[str, np.ndarray]
-TEXT_SHARES = {"none": 0.60, "neutral": 0.25, "same": 0.11, "any": 0.04}
 TEXT_AGES = (0.3, 4.0)  # seconds
 UNVOICED_SHARE = 0.05  # windows whose pitch is taken away
 SPECTRAL_DROPPED = 0.50  # more than the others: its columns, evenly spread, are learned by heart first
 WHISPER_DROPPED = 0.01
 NODE_SHARE = (0.6, 1.0)  # of the Whisper nodes that a training window keeps
+EDGE_NODES = 3  # at most so many are left out at either end, as a detector that is late or early does
+CORPUS_SHARES = {"indian_emospeech": 0.25}  # beside 1 of every other: half-second words in noise, which teach others little
+MEETING_SHARE = 0.06  # of a batch
+MEETING_NEUTRAL = 0.7  # of what a meeting's window says; the rest is spread over all labels
+STANDARD_ROWS = 300  # of a collection, that say what is usual
+SMOOTHING = 0.05
 AROUSAL = {"anger": 1.0, "fear": 1.0, "happiness": 1.0, "surprise": 1.0, "neutral": 0.0, "sadness": 0.0}
 GROUP = 8  # batches drawn together, so that rows of like length share one
 EMPTY = {"whisper": (3, 512), "pitch": (), "spectral": (192,), "text": (384,)}
 
 
-@dataclass
-class Inputs:
-    """The cached inputs of one collection. `arrays` are mapped files; row r of modality m lies between
-    `slices[m][r]`, int64 [2]."""
+@dataclass(frozen=True)
+class Targets:
+    """What a batch should say. shares: float32 [batch, labels], sums to 1. among: bool [batch, labels], the labels that the
+    window's corpus has. arousal, intensity: float32 [batch], -1 where it is not known."""
 
-    collection: Collection
-    clip: np.ndarray
-    now: np.ndarray
-    heard: np.ndarray
-    clip_label: np.ndarray
-    clip_speaker: np.ndarray
-    clip_gender: np.ndarray
-    arrays: Batch
-    slices: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.clip)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int64 [n], the label of every row."""
-        return self.clip_label[self.clip]
-
-    def row(self, index: int) -> dict[str, np.ndarray]:
-        """The nodes and ages of one row, without text."""
-        found: dict[str, np.ndarray] = {}
-        for name in MODALITIES:
-            if name in self.slices:
-                part = slice(*self.slices[name][index])
-                found[name], found[f"{name}_age"] = self.arrays[name][part], self.arrays[f"{name}_age"][part]
-        return found
-
-
-def load_inputs(collection: Collection, kinds: Iterable[str] = tuple(GRAPHS)) -> Inputs:
-    """The cache of one collection, joined from the kinds asked for; `whisper` must be one of them.
-
-    Raises:
-        SystemExit: a cache is missing.
-    """
-    records = {}
-    for kind in kinds:
-        path = folder_of(collection, kind) / "records.npz"
-        if not path.exists():
-            raise SystemExit(f"no {kind} features of {collection.name} at {path}: run `{features_command(collection)}`")
-        with np.load(path) as file:
-            records[kind] = dict(file)
-    kept = common_rows(records)
-    arrays, slices = {}, {}
-    for kind in kinds:
-        for name in (kind, f"{kind}_age"):
-            arrays[name] = np.load(folder_of(collection, kind) / f"{name}.npy", mmap_mode="r")
-        counts = records[kind][f"{kind}_count"]
-        slices[kind] = np.stack([np.cumsum(counts) - counts, np.cumsum(counts)], 1)[kept[kind]]
-    first = records["whisper"]
-    rows = {name: first[name][kept["whisper"]] for name in ("clip", "now", "heard")}
-    clips = {name: first[name] for name in ("clip_speaker", "clip_gender")}
-    clip_label = label_numbers(first["clip_label"], collection.labels)
-    return Inputs(collection=collection, clip_label=clip_label, arrays=arrays, slices=slices, **rows, **clips)
-
-
-def label_numbers(stored: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
-    """int64 [clips]: the places among `labels` of what a cache holds, names or (older caches) places among the seven."""
-    known = stored if stored.dtype.kind == "U" else np.array(LABELS)[stored]
-    return np.array([labels.index(name) for name in known.tolist()])
-
-
-def features_command(collection: Collection) -> str:
-    """The command that makes the cache of a collection."""
-    if collection.split == "all":
-        return "python -m train evaluate --prepare"
-    own = own_data.is_manifest(collection.corpus)
-    return f"python -m train features {f'--manifest {collection.corpus}' if own else f'--corpora {collection.corpus}'}"
-
-
-def common_rows(records: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """By kind, the rows that every kind has, in one order: streams and ends of steps name them."""
-    places = {
-        kind: {name: row for row, name in enumerate(zip(found["clip"].tolist(), found["now"].tolist(), strict=True))}
-        for kind, found in records.items()
-    }
-    shared = sorted(set.intersection(*(set(names) for names in places.values())))
-    return {kind: np.array([at[row] for row in shared], int) for kind, at in places.items()}
+    shares: np.ndarray
+    among: np.ndarray
+    arousal: np.ndarray
+    intensity: np.ndarray
 
 
 @dataclass(frozen=True)
-class TextBank:
-    """Token features of sentences, float16 [n, 384], grouped by label; `labels` are those that windows may have."""
+class Standard:
+    """Mean and deviation of the training nodes, float32 [layers, width]; every collection counts the same."""
 
-    sentences: dict[str, list[np.ndarray]]
-    labels: tuple[str, ...] = LABELS
+    mean: np.ndarray
+    scale: np.ndarray
 
-    def draw(self, label: str, rng: np.random.Generator) -> np.ndarray:
-        """The tokens of one window: maybe none, maybe of a sentence that fits it."""
-        kind = rng.choice(list(TEXT_SHARES), p=list(TEXT_SHARES.values()))
-        if kind == "none":
-            return np.zeros((0, *EMPTY["text"]), np.float16)
-        wanted = {"neutral": "neutral", "same": label, "any": str(rng.choice(self.labels))}[str(kind)]
-        return self.sentences[wanted][rng.integers(len(self.sentences[wanted]))]
-
-
-def words_can_be_taught(labels: tuple[str, ...]) -> bool:
-    """Whether there are sentences of every label: GoEmotions at hand, and no label that it does not have.
-
-    With some labels only, words would tell these from the others by being there at all.
-    """
-    try:
-        return set(labels) <= set(LABELS) and (data_root() / "text" / "goemotions" / "train.csv").is_file()
-    except SystemExit:  # no data at hand but a user's own
-        return False
-
-
-def build_text_bank(labels: tuple[str, ...] = LABELS, per_label: int = 300) -> TextBank:
-    """Encode GoEmotions sentences with one label, every second one cut short as a growing transcript is; cached."""
-    import hashlib
-
-    digest = hashlib.sha256((PACK / "text.onnx").read_bytes()).hexdigest()[:10]
-    path = cache_root() / "fusion_features" / f"text-{digest}-{per_label}.npz"
-    if not path.exists():
-        encoder = TextEncoder.load(PACK)
-        rng = np.random.default_rng(0)
-        sentences = [sentence for sentence in read_goemotions("train") if sentence.single_label is not None]
-        saved: dict[str, Any] = {}
-        for index, label in enumerate(LABELS):
-            fitting = [sentence.text for sentence in sentences if sentence.single_label == index]
-            tokens: list[np.ndarray] = []
-            for number in rng.permutation(len(fitting))[: per_label * (3 if label == "neutral" else 1)]:
-                words = fitting[number].replace("[NAME]", "Anna").replace("[RELIGION]", "Christian").split()
-                if len(tokens) % 2:
-                    words = words[: int(rng.integers(1, len(words) + 1))]
-                tokens.append(encoder.encode(" ".join(words), "en").tokens.astype(np.float16))
-            tokens = [value for value in tokens if len(value)]
-            saved[label], saved[f"{label}_count"] = np.concatenate(tokens), np.array([len(value) for value in tokens])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **saved)
-    with np.load(path) as file:
-        return TextBank({label: np.split(file[label], np.cumsum(file[f"{label}_count"])[:-1]) for label in LABELS}, labels)
+    @classmethod
+    def of(cls, parts: list[Inputs]) -> Standard:
+        means, squares = [], []
+        for part in parts:
+            rows = part.slices["whisper"][:: max(1, len(part) // STANDARD_ROWS)]  # not the whole file: others may be in it
+            nodes = np.concatenate([part.arrays["whisper"][slice(*row)] for row in rows]).astype(np.float64)
+            means.append(nodes.mean(0))
+            squares.append((nodes**2).mean(0))
+        mean = np.mean(means, 0)
+        scale = np.sqrt(np.maximum(np.mean(squares, 0) - mean**2, 1e-8))
+        halves = (mean.astype(np.float16), np.maximum(scale, 1e-4).astype(np.float16))  # as the pack stores them
+        return cls(*(values.astype(np.float32) for values in halves))
 
 
 def collate(rows: list[dict[str, np.ndarray]], heard: np.ndarray) -> Batch:
-    """Pad rows to a batch: the inputs of the fusion graph. A modality that a row lacks is masked."""
+    """Pad rows to a batch: the inputs of the fusion graph but for the history. A modality that a row lacks is masked."""
     batch: Batch = {"heard": heard.astype(np.float32).reshape(-1, 1)}
     for name in MODALITIES:
         nodes = [row.get(name, np.zeros((0, *EMPTY[name]))) for row in rows]
@@ -188,14 +86,28 @@ def collate(rows: list[dict[str, np.ndarray]], heard: np.ndarray) -> Batch:
     return batch
 
 
+def with_histories(batch: Batch, histories: list[tuple[np.ndarray, np.ndarray, float]]) -> Batch:
+    """The batch and, as the fusion graph takes them, a history (mean, square, seconds) for each of its rows."""
+    means, squares, seconds = zip(*histories, strict=True)
+    found = {"history_mean": np.stack(means), "history_square": np.stack(squares)}
+    return batch | found | {"history_seconds": np.array(seconds, np.float32).reshape(-1, 1)}
+
+
+def without_history(batch: Batch, width: int) -> Batch:
+    """The batch with nothing heard before; width: of the statistics."""
+    return with_histories(batch, [nothing(width)] * len(batch["heard"]))
+
+
 def perturbed(row: dict[str, np.ndarray], label: str, bank: TextBank | None, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A training row: words drawn for it, some nodes left out, sometimes a whole modality."""
+    """A training row: words drawn for it, some nodes left out, sometimes a whole modality. label: "" for none."""
     row = dict(row)
     count = len(row["whisper"])
     if rng.random() < WHISPER_DROPPED and "spectral" in row:
         kept = np.zeros(0, int)
     else:
-        kept = np.sort(rng.permutation(count)[: max(1, round(count * rng.uniform(*NODE_SHARE)))])
+        first, last = rng.integers(0, EDGE_NODES + 1, 2) if count > 4 * EDGE_NODES else (0, 0)
+        inner = np.arange(first, count - last)
+        kept = np.sort(rng.permutation(inner)[: max(1, round(len(inner) * rng.uniform(*NODE_SHARE)))])
     row["whisper"], row["whisper_age"] = row["whisper"][kept], row["whisper_age"][kept]
     for name, share in (("pitch", UNVOICED_SHARE), ("spectral", SPECTRAL_DROPPED)):
         if name in row and rng.random() < share:
@@ -207,8 +119,20 @@ def perturbed(row: dict[str, np.ndarray], label: str, bank: TextBank | None, rng
 
 
 @dataclass(frozen=True)
+class Pick:
+    """Where the rows of one label of one corpus are: by speaker, (part, row) each, and how likely each speaker is."""
+
+    rows: list[list[tuple[int, int]]]
+    shares: np.ndarray
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        rows = self.rows[int(rng.choice(len(self.rows), p=self.shares))]
+        return rows[int(rng.integers(len(rows)))]
+
+
+@dataclass(frozen=True)
 class TrainingSet:
-    """All training inputs. `parts` may hold several passes of one corpus."""
+    """All training inputs. `parts` may hold several passes of one corpus; those of `meetings` are soft neutral."""
 
     parts: list[Inputs]
     bank: TextBank | None
@@ -221,42 +145,104 @@ class TrainingSet:
     def labels(self) -> tuple[str, ...]:
         return self.parts[0].collection.labels
 
-    def class_weights(self) -> dict[str, np.ndarray]:
-        """Per corpus, float32 [labels]: inverse class frequency with mean 1 over its rows; 0 for a label it lacks."""
-        weights = {}
+    @cached_property
+    def standard(self) -> Standard:
+        return Standard.of(self.parts)
+
+    @cached_property
+    def histories(self) -> list[Histories]:
+        """By part."""
+        return [histories_of(part, self.standard.mean, self.standard.scale) for part in self.parts]
+
+    @cached_property
+    def variance(self) -> np.ndarray:
+        """float32 [D]: of the statistics within a session, every part counts the same."""
+        found = []
+        for history in self.histories:
+            heard = history.seconds > 0
+            total, count = np.zeros(history.statistics.shape[1]), 0
+            for session in np.unique(history.session[heard]):
+                rows = history.statistics[heard & (history.session == session)]
+                if len(rows) > 1:
+                    total, count = total + ((rows - rows.mean(0)) ** 2).sum(0), count + len(rows) - 1
+            if count:
+                found.append(total / count)
+        return np.mean(found, 0).astype(np.float32) if found else np.ones(self.histories[0].statistics.shape[1], np.float32)
+
+    @cached_property
+    def among(self) -> dict[str, np.ndarray]:
+        """By corpus, bool [labels]: the labels that it has; meetings may be anything."""
+        found = {}
         for corpus in self.corpora:
             labels = np.concatenate([part.labels for part in self.parts if part.collection.corpus == corpus])
-            counts = np.bincount(labels, minlength=len(self.labels))
-            weights[corpus] = np.where(counts, len(labels) / (np.maximum(counts, 1) * (counts > 0).sum()), 0).astype(np.float32)
-        return weights
+            known = np.bincount(labels[labels >= 0], minlength=len(self.labels)) > 0
+            found[corpus] = known if known.any() else np.ones(len(self.labels), bool)
+        return found
 
-    def batches(self, size: int, count: int, seed: int) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
-        """(batch, labels int64 [size], index of the corpus int64 [size]); every corpus equally often."""
+    @cached_property
+    def picks(self) -> dict[str, list[Pick]]:
+        """By corpus, one for each of its labels."""
+        places: dict[str, dict[int, dict[str, list[tuple[int, int]]]]] = {}
+        for number, part in enumerate(self.parts):
+            for row, (clip, label) in enumerate(zip(part.clip.tolist(), part.labels.tolist(), strict=True)):
+                speakers = places.setdefault(part.collection.corpus, {}).setdefault(label, {})
+                speakers.setdefault(str(part.clip_speaker[clip]), []).append((number, row))
+        return {corpus: [pick_of(list(by.values())) for by in labels.values()] for corpus, labels in places.items()}
+
+    def targets(self, part: Inputs, row: int) -> tuple[np.ndarray, np.ndarray, float, float]:
+        """Shares and labels of the corpus, float32 and bool [labels]; arousal; intensity."""
+        among, label = self.among[part.collection.corpus], int(part.labels[row])
+        if label < 0:
+            shares = np.full(len(self.labels), (1 - MEETING_NEUTRAL) / len(self.labels), np.float32)
+            shares[self.labels.index("neutral")] += MEETING_NEUTRAL
+            return shares, among, -1.0, -1.0
+        shares = (among / among.sum() * SMOOTHING).astype(np.float32)
+        shares[label] += 1 - SMOOTHING
+        return shares, among, float(self.levels[label]), float(part.clip_intensity[part.clip[row]])
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        return arousal_levels(self.labels)
+
+    def batches(self, size: int, count: int, seed: int) -> Iterator[tuple[Batch, Targets]]:
+        """`count` batches of `size` windows with their targets."""
         rng = np.random.default_rng(seed)
-        corpora = self.corpora
-        rows = {
-            corpus: [(part, index) for part in self.parts if part.collection.corpus == corpus for index in range(len(part))]
-            for corpus in corpora
-        }
-        orders: dict[str, list[int]] = {corpus: [] for corpus in corpora}
+        corpora = [corpus for corpus in self.corpora if corpus != MEETINGS]
+        weights = np.array([CORPUS_SHARES.get(corpus.partition("-fold")[0], 1.0) for corpus in corpora])
+        meetings = MEETING_SHARE if MEETINGS in self.picks else 0.0
+        names = [*corpora, MEETINGS]
+        shares = np.append(weights / weights.sum() * (1 - meetings), meetings)
         for first in range(0, count, GROUP):
             chosen = []
-            for source in rng.integers(len(corpora), size=size * min(GROUP, count - first)):
-                corpus = corpora[source]
-                if not orders[corpus]:
-                    orders[corpus] = rng.permutation(len(rows[corpus])).tolist()
-                part, index = rows[corpus][orders[corpus].pop()]
+            for source in rng.choice(len(names), p=shares, size=size * min(GROUP, count - first)):
+                picks = self.picks[names[source]]
+                number, index = picks[int(rng.integers(len(picks)))].draw(rng)
+                part = self.parts[number]
                 label = int(part.labels[index])
-                row = perturbed(part.row(index), self.labels[label], self.bank, rng)
-                chosen.append((row, float(part.heard[index]), label, int(source)))
+                row = perturbed(part.row(index), self.labels[label] if label >= 0 else "", self.bank, rng)
+                history = self.histories[number].draw(int(part.clip[index]), rng)
+                chosen.append((row, float(part.heard[index]), history, self.targets(part, index)))
             chosen.sort(key=lambda entry: len(entry[0]["whisper"]))  # like lengths together: less padding
             for start in rng.permutation(len(chosen) // size) * size:
-                batch_rows, heard, labels, sources = zip(*chosen[start : start + size], strict=True)
-                yield collate(list(batch_rows), np.array(heard)), np.array(labels), np.array(sources)
+                rows, heard, histories, targets = zip(*chosen[start : start + size], strict=True)
+                batch = with_histories(collate(list(rows), np.array(heard)), list(histories))
+                wanted, among, arousal, intensity = (np.stack(column) for column in zip(*targets, strict=True))
+                yield batch, Targets(wanted, among, arousal.astype(np.float32), intensity.astype(np.float32))
+
+
+def pick_of(rows: list[list[tuple[int, int]]]) -> Pick:
+    shares = np.sqrt([len(entries) for entries in rows])
+    return Pick(rows, shares / shares.sum())
+
+
+def arousal_levels(labels: tuple[str, ...]) -> np.ndarray:
+    """float32 [labels]: 0 or 1; -1 where a label's is not known, and everywhere unless both levels occur."""
+    known = [AROUSAL.get(label, -1.0) for label in labels]
+    return np.array(known if {0.0, 1.0} <= set(known) else [-1.0] * len(known), np.float32)
 
 
 def in_order(inputs: Inputs, size: int = 64) -> Iterator[Batch]:
-    """All rows of a collection as they are, without text, in batches."""
+    """All rows of a collection as they are, without text and history, in batches; see `without_history`."""
     for start in range(0, len(inputs), size):
         rows = range(start, min(start + size, len(inputs)))
         yield collate([inputs.row(row) for row in rows], inputs.heard[list(rows)])

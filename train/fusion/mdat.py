@@ -24,8 +24,13 @@ SPECTRAL_WIDTH = 192
 TEXT_WIDTH = 384
 STATISTICS = 2 * WHISPER_LAYERS * WHISPER_WIDTH
 TYPICAL_DEVIATION = 0.8  # of a standardised channel within a window
+CLAMP = 12.0  # of a standardised channel
+LEAST_VARIANCE = 1e-4
+NORMALISED_CLAMP = 8.0
+SHRINKAGE = (10.0, 60.0)  # seconds of evidence at which a voice's own mean, and deviation, count half; a first guess
 PITCH_TOKENS = DEFAULT_PACK_F0.bins + 2  # 0 unvoiced, 1 to 255 pitch; two to spare
 PITCH_WIDTH = 32
+TIMES = 3  # numbers that tell how much was heard
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class MemberConfig:
     separate_layers: a projection of its own for each Whisper layer instead of one for their softmax mix.
     statistics: the mean and deviation of all Whisper layers, projected, as a part of the fused vector.
     linear: the same statistics also straight to the logits, as a logistic regression has them.
+    history: whether both also see the statistics normalised by what was heard of the voice before.
     """
 
     width: int = 96
@@ -45,6 +51,7 @@ class MemberConfig:
     separate_layers: bool = False
     statistics: bool = True
     linear: bool = True
+    history: bool = True
     pitch: bool = True
     spectral: bool = True
     dropout: float = 0.3
@@ -108,16 +115,40 @@ class WhisperNodes(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """x: float32 [batch, n, layers, 512]. Returns nodes [batch, n, width] and statistics [batch, STATISTICS]."""
-        x = ((x - self.mean) / self.scale).clamp(-12, 12)
+        x = ((x - self.mean) / self.scale).clamp(-CLAMP, CLAMP)
         present = mask[:, :, None].to(x.dtype)
         flat = x.flatten(2)
         mean = (flat * present).sum(1) / present.sum(1).clamp(min=1)
         square = (flat * flat * present).sum(1) / present.sum(1).clamp(min=1)
-        deviation = torch.sqrt((square - mean * mean).clamp(min=1e-4)) - TYPICAL_DEVIATION
+        deviation = torch.sqrt((square - mean * mean).clamp(min=LEAST_VARIANCE)) - TYPICAL_DEVIATION
         statistics = torch.cat([mean, deviation], -1) * mask.any(1, keepdim=True)
         if not self.separate:
             flat = torch.einsum("bnlw,l->bnw", x, torch.softmax(self.mix, 0))
         return nn.functional.relu(self.project(self.dropout(flat))), statistics
+
+
+class SpeakerNormaliser(nn.Module):
+    """Statistics as they deviate from what was heard of the voice before; mean and deviation shrink towards training's.
+
+    With n seconds of evidence, the centre is n / (n + k) of the history's mean and the variance (n v + l w) / (n + l), v the
+    history's and w that of training sessions; k and l are learned. Without a history it is the statistics over their usual
+    deviation: nothing that the raw ones do not say.
+    """
+
+    variance: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("variance", torch.ones(STATISTICS))
+        self.shrinkage = nn.Parameter(torch.log(torch.tensor(SHRINKAGE)))
+
+    def forward(self, statistics: Tensor, mean: Tensor, square: Tensor, seconds: Tensor) -> Tensor:
+        """float32 [batch, STATISTICS], the history's mean and square alike, evidence [batch, 1] -> [batch, STATISTICS]."""
+        centre, spread = torch.exp(self.shrinkage).unbind(0)
+        own = (square - mean * mean).clamp(min=0)
+        variance = (seconds * own + spread * self.variance) / (seconds + spread)
+        deviation = (statistics - seconds / (seconds + centre) * mean) * torch.rsqrt(variance + LEAST_VARIANCE)
+        return deviation.clamp(-NORMALISED_CLAMP, NORMALISED_CLAMP)
 
 
 class Member(nn.Module):
@@ -139,10 +170,13 @@ class Member(nn.Module):
         self.whisper_pool = ChannelPooling(width)
         if config.text:
             self.text_pool = ChannelPooling(width)
+        views = 1 + config.history
+        if config.history:
+            self.normaliser = SpeakerNormaliser()
         if config.statistics:
-            self.statistics = nn.Linear(STATISTICS, width, bias=False)
+            self.statistics = nn.Linear(views * STATISTICS, width, bias=False)
         if config.linear:
-            self.linear = nn.Linear(STATISTICS, len(config.labels), bias=False)
+            self.linear = nn.Linear(views * STATISTICS, len(config.labels), bias=False)
             nn.init.zeros_(self.linear.weight)
         parts = 1 + config.text + config.statistics + config.pitch + config.spectral
         if config.pitch:
@@ -155,16 +189,22 @@ class Member(nn.Module):
             self.spectral_age, self.spectral_graph = AgeEmbedding(width), GraphAttention(width)
             self.spectral_pool = ChannelPooling(width)
         self.dropout = nn.Dropout(config.dropout)
-        self.gate = nn.Linear(parts * width + 2, config.hidden)
-        self.value = nn.Linear(parts * width + 2, config.hidden)
+        self.gate = nn.Linear(parts * width + TIMES, config.hidden)
+        self.value = nn.Linear(parts * width + TIMES, config.hidden)
         self.classify = nn.Linear(config.hidden, len(config.labels))
         self.arouse = nn.Linear(config.hidden, 1)
+        self.intensify = nn.Linear(config.hidden, 1)  # how strongly it is expressed: only training asks
 
     def fused(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The fused vector [batch, parts * width + 2] (a part a modality, and what was heard), and Whisper's statistics."""
+        """The fused vector [batch, parts * width + TIMES] (a part a modality, and what was heard), and Whisper's statistics,
+        raw and normalised [batch, views * STATISTICS]."""
         drop = self.dropout
         sound, sound_mask = inputs["whisper"], inputs["whisper_mask"]
         sound, statistics = self.whisper(sound, sound_mask)
+        if self.config.history:
+            history = (inputs["history_mean"], inputs["history_square"], inputs["history_seconds"])
+            statistics = torch.cat([statistics, self.normaliser(statistics, *history)], -1)
+            statistics = statistics * sound_mask.any(1, keepdim=True)
         sound = drop(sound) + self.whisper_age(inputs["whisper_age"])
         sound = sound + self.whisper_graph(sound, sound_mask)
         if self.config.text:
@@ -189,16 +229,17 @@ class Member(nn.Module):
             columns = columns + self.spectral_graph(columns, mask)
             parts.append(self.spectral_pool(columns, mask))
         heard = inputs["heard"]
-        return torch.cat([*(drop(part) for part in parts), heard / 4, torch.exp(-heard)], -1), statistics
+        before = torch.log1p(inputs["history_seconds"]) / 5 if self.config.history else torch.zeros_like(heard)
+        return torch.cat([*(drop(part) for part in parts), heard / 4, torch.exp(-heard), before], -1), statistics
 
-    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The inputs of `FusionInput.as_batch` as tensors -> logits [batch, labels], arousal logit [batch]."""
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The inputs of the fusion graph as tensors -> logits [batch, labels], logits of arousal and intensity [batch]."""
         z, statistics = self.fused(inputs)
         hidden = self.dropout(nn.functional.silu(self.gate(z)) * self.value(z))
         logits = self.classify(hidden)
         if self.config.linear:
             logits = logits + self.linear(self.dropout(statistics))
-        return logits, self.arouse(hidden)[:, 0]
+        return logits, self.arouse(hidden)[:, 0], self.intensify(hidden)[:, 0]
 
 
 def smooth_table(count: int, width: int) -> Tensor:
@@ -208,20 +249,3 @@ def smooth_table(count: int, width: int) -> Tensor:
     table = torch.cat([torch.sin(math.pi * position * frequency), torch.cos(math.pi * position * frequency)], 1)
     table[0] = torch.randn(width)
     return table
-
-
-class Ensemble(nn.Module):
-    """All members as one graph, each with its temperature."""
-
-    temperatures: Tensor
-
-    def __init__(self, members: list[Member], temperatures: list[float]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-        self.register_buffer("temperatures", torch.tensor(temperatures))
-
-    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Calibrated log-probabilities [members, batch, labels] and arousal in 0..1 [members, batch]."""
-        outputs = [member(inputs) for member in self.members]
-        logits = torch.stack([logits for logits, _ in outputs]) / self.temperatures[:, None, None]
-        return torch.log_softmax(logits, -1), torch.sigmoid(torch.stack([arousal for _, arousal in outputs]))

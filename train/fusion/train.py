@@ -1,8 +1,9 @@
 """`python -m train fusion`: train one member of the ensemble and calibrate it.
 
-Weighted cross-entropy, AdamW, warm-up and cosine; corpora are sampled evenly. The loss is over the labels that a window's
-corpus has, with a small weight on all, so that no corpus teaches that an emotion it lacks does not exist. The weights
-used are a running mean of the last steps'; the epoch is chosen by macro-F1 on validation speakers, a mean over corpora.
+Cross-entropy, AdamW, warm-up and cosine; corpora, classes and speakers are sampled evenly. The loss is over the labels
+that a window's corpus has, with a small weight on all, so that no corpus teaches that an emotion it lacks does not exist.
+Meetings are soft neutral. Two windows of three come with a random history of their speaker. The weights used are a running
+mean of the last steps'; the epoch is chosen by macro-F1 on validation speakers, a mean over corpora.
 With --manifest it learns a user's own data, of any labels.
 """
 
@@ -20,41 +21,34 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from streamser.fusion_input import WHISPER_LAYERS
 from train import own_data
 from train.checkpoints import read_checkpoint
+from train.collection import MEETINGS, OTHER_PASSES, Collection, training_collections
 from train.corpora import TRAINING_CORPORA
-from train.features import training_collections
 from train.fusion.calibration import fit_temperature
-from train.fusion.data import (
-    AROUSAL,
-    Batch,
-    Inputs,
-    TrainingSet,
-    build_text_bank,
-    checkpoint_folder,
-    in_order,
-    load_inputs,
-    words_can_be_taught,
-)
+from train.fusion.data import Batch, Inputs, Targets, TrainingSet, checkpoint_folder, in_order, without_history
 from train.fusion.decide import decide
-from train.fusion.mdat import Member, MemberConfig
+from train.fusion.inputs import load_inputs
+from train.fusion.mdat import STATISTICS, Member, MemberConfig
+from train.fusion.text_bank import build_text_bank, words_can_be_taught
 from train.metrics import macro_f1
 
 CONFIGURATIONS = {
-    "mixed": MemberConfig(),
-    "separate": MemberConfig(separate_layers=True),
-    "unspectral": MemberConfig(spectral=False, dropout=0.4),
-    "small": MemberConfig(width=64, feed_forward=128, separate_layers=True),
+    "mixed": MemberConfig(spectral=False, dropout=0.4),
+    "separate": MemberConfig(spectral=False, dropout=0.4, separate_layers=True),
+    "spectral": MemberConfig(dropout=0.4),
+    "unpitched": MemberConfig(spectral=False, pitch=False, dropout=0.4),
+    "unmixed": MemberConfig(spectral=False, dropout=0.4, history=False),
+    "small": MemberConfig(spectral=False, dropout=0.4, width=64, feed_forward=128, separate_layers=True),
 }
 BATCH = 64
 EPOCH = 120  # batches between looks at validation
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1e-3, 0.05, 100
+FREE_CORPORA = ("banglaser",)  # CC BY 4.0, as AMI's meetings are; the others forbid commercial use
 TWELFTH = 12  # of a short run: as much of it warms up, and as much the running mean reaches back
 CLIP_NORM = 5.0
 FULL_SOFTMAX = 0.2  # weight of the loss over all labels
-AROUSAL_WEIGHT = 0.2
-SMOOTHING = 0.05
+AROUSAL_WEIGHT, INTENSITY_WEIGHT = 0.2, 0.1
 AVERAGING = 0.99  # of the running mean of the weights, at most
 
 
@@ -62,58 +56,37 @@ def as_tensors(batch: Batch) -> dict[str, Tensor]:
     return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
-def arousal_levels(labels: tuple[str, ...]) -> Tensor:
-    """float32 [labels]: 0 or 1; -1 where a label's is not known, and everywhere unless both levels occur."""
-    known = [AROUSAL.get(label, -1.0) for label in labels]
-    return torch.tensor(known if {0.0, 1.0} <= set(known) else [-1.0] * len(known))
+def loss_of(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> Tensor:
+    """The training loss: cross-entropy over the labels that a window's corpus has and, by FULL_SOFTMAX, over all; arousal and
+    intensity where they are known."""
+    logits, arousal, intensity = outputs
+    shares, among = torch.from_numpy(targets.shares), torch.from_numpy(targets.among)
+    some = torch.log_softmax(logits.masked_fill(~among, -1e4), -1).masked_fill(~among, 0)
+    class_loss = -(shares * (some + FULL_SOFTMAX * torch.log_softmax(logits, -1))).sum(1).mean()
+    beside = AROUSAL_WEIGHT * known_loss(arousal, torch.from_numpy(targets.arousal))
+    return class_loss + beside + INTENSITY_WEIGHT * known_loss(intensity, torch.from_numpy(targets.intensity))
 
 
-def label_mask(weights: dict[str, np.ndarray]) -> Tensor:
-    """bool [corpora, labels]: which labels a corpus has, corpora in alphabetical order."""
-    return torch.from_numpy(np.stack([weights[corpus] > 0 for corpus in sorted(weights)]))
+def known_loss(logits: Tensor, levels: Tensor) -> Tensor:
+    """Binary cross-entropy, a mean over the batch; a level of -1 is not known and costs nothing."""
+    known = (levels >= 0).to(logits.dtype)
+    return (nn.functional.binary_cross_entropy_with_logits(logits, levels.clamp(min=0), reduction="none") * known).mean()
 
 
-def loss_of(
-    outputs: tuple[Tensor, Tensor], labels: Tensor, corpora: Tensor, weights: Tensor, mask: Tensor, levels: Tensor
-) -> Tensor:
-    """The training loss.
-
-    weights: float32 [corpora, labels] by class; mask: bool [corpora, labels]; levels: of arousal by class, see
-    `arousal_levels`; labels, corpora: int64 [batch].
-    """
-    logits, arousal = outputs
-    has = mask[corpora]
-    among = torch.log_softmax(logits.masked_fill(~has, -1e4), -1)
-    full = torch.log_softmax(logits, -1)
-    smooth = has / has.sum(1, keepdim=True) * SMOOTHING
-    target = smooth + (1 - SMOOTHING) * nn.functional.one_hot(labels, logits.shape[1])
-    class_loss = -(target * (among.masked_fill(~has, 0) + FULL_SOFTMAX * full)).sum(1)
-    weight = weights[corpora, labels]
-    level = levels[labels]
-    known = (level >= 0).float()
-    arousal_loss = nn.functional.binary_cross_entropy_with_logits(arousal, level.clamp(min=0), reduction="none") * known
-    return (weight * class_loss).mean() + AROUSAL_WEIGHT * arousal_loss.mean()
-
-
-def standardise(member: Member, parts: list[Inputs]) -> None:
-    """Fold the mean and deviation of the training nodes into the network; every corpus counts the same."""
-    means, squares = [], []
-    for part in parts:
-        nodes = np.asarray(part.arrays["whisper"][:: max(1, len(part.arrays["whisper"]) // 3000)], np.float64)
-        means.append(nodes.mean(0))
-        squares.append((nodes**2).mean(0))
-    mean = np.mean(means, 0)
-    deviation = np.sqrt(np.mean(squares, 0) - mean**2)
-    assert mean.shape[0] == WHISPER_LAYERS
-    member.whisper.mean.copy_(torch.from_numpy(mean))
-    member.whisper.scale.copy_(torch.from_numpy(np.maximum(deviation, 1e-4)))
+def standardise(member: Member, data: TrainingSet) -> None:
+    """Fold what is usual in training into the network: mean and deviation of nodes, variance of statistics within a session."""
+    member.whisper.mean.copy_(torch.from_numpy(data.standard.mean))
+    member.whisper.scale.copy_(torch.from_numpy(data.standard.scale))
+    if member.config.history:
+        member.normaliser.variance.copy_(torch.from_numpy(data.variance))
 
 
 def step_logits(member: Member, inputs: Inputs) -> np.ndarray:
     """float32 [rows, labels] of a collection as it is, without text."""
     member.eval()
     with torch.inference_mode():
-        return torch.cat([member(as_tensors(batch))[0] for batch in in_order(inputs)]).numpy()
+        batches = (without_history(batch, STATISTICS) for batch in in_order(inputs))
+        return torch.cat([member(as_tensors(batch))[0] for batch in batches]).numpy()
 
 
 def validate(member: Member, validation: list[Inputs]) -> tuple[dict[str, float], list[np.ndarray]]:
@@ -168,7 +141,7 @@ def train_member(
     folder = checkpoint_folder()
     final, running, log = folder / f"{name}.pt", folder / f"{name}.running.pt", folder / f"{name}.jsonl"
     member = Member(config)
-    standardise(member, data.parts)
+    standardise(member, data)
     averaging = min(AVERAGING, max(0.0, 1 - TWELFTH / steps))
     mean = torch.optim.swa_utils.AveragedModel(member, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(averaging))
     optimiser = torch.optim.AdamW(member.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
@@ -181,17 +154,13 @@ def train_member(
         mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
         first, best = state["epoch"], state["best"]
-    class_weights = data.class_weights()
-    weights, mask = torch.from_numpy(np.stack([class_weights[corpus] for corpus in data.corpora])), label_mask(class_weights)
-    levels = arousal_levels(config.labels)
     for epoch in range(first, epochs):
         began, total = time.monotonic(), 0.0
         member.train()
-        for number, (batch, labels, corpora) in enumerate(data.batches(BATCH, batches, seed * 1000 + epoch)):
+        for number, (batch, targets) in enumerate(data.batches(BATCH, batches, seed * 1000 + epoch)):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(epoch * batches + number, steps)
-            truth, sources = torch.from_numpy(labels), torch.from_numpy(corpora)
-            loss = loss_of(member(as_tensors(batch)), truth, sources, weights, mask, levels)
+            loss = loss_of(member(as_tensors(batch)), targets)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(member.parameters(), CLIP_NORM)
@@ -233,9 +202,10 @@ def inputs_of(material: own_data.Material, split: str, kinds: tuple[str, ...]) -
     collections = [entry for corpus in material.corpora for entry in training_collections(corpus, [split], material.labels)]
     inputs = [load_inputs(entry, kinds) for entry in collections]
     heard = np.bincount(np.concatenate([part.labels for part in inputs]), minlength=len(material.labels))
-    if not heard.all():
-        label = material.labels[int(heard.argmin())]
-        raise SystemExit(f"no speech was found in any clip of {split} that is {label!r}: give clearer or longer recordings of it")
+    taught = {clip.label for entry in collections for clip in entry.clips()}
+    unheard = [label for label, count in zip(material.labels, heard, strict=True) if label in taught and not count]
+    if unheard:
+        raise SystemExit(f"no speech was found in any clip of {split} that is {unheard[0]!r}: give clearer or longer recordings")
     return inputs
 
 
@@ -252,7 +222,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--configuration", choices=tuple(CONFIGURATIONS), default="mixed")
     parser.add_argument("--epochs", type=int, default=10, help="(default: %(default)s)")
     parser.add_argument("--batches", type=int, default=EPOCH, help=f"of {BATCH} windows in an epoch (default: %(default)s)")
-    parser.add_argument("--leave-out", choices=TRAINING_CORPORA, help="train and choose without one corpus")
+    parser.add_argument("--leave-out", nargs="+", choices=TRAINING_CORPORA, default=[], help="train and choose without these")
+    parser.add_argument("--commercial", action="store_true", help="only corpora whose licence allows commercial use")
     parser.add_argument("--resume", action="store_true", help="go on from the last epoch of the same member")
 
 
@@ -261,19 +232,23 @@ def run(args: argparse.Namespace) -> int:
     if args.epochs < 1 or args.batches < 1:
         raise SystemExit("--epochs and --batches must be at least 1")
     material = own_data.material_of(args)
-    material = replace(material, corpora=tuple(corpus for corpus in material.corpora if corpus != args.leave_out))
     own_data.check(material, ("train", "validation"))
+    left_out = [corpus for corpus in TRAINING_CORPORA if corpus not in FREE_CORPORA] if args.commercial else args.leave_out
+    material = replace(material, corpora=tuple(corpus for corpus in material.corpora if corpus not in left_out))
     manifests = [own_data.title_of(corpus) for corpus in material.corpora if own_data.is_manifest(corpus)]
     words = not manifests or words_can_be_taught(material.labels)
     config = replace(CONFIGURATIONS[args.configuration], text=words, labels=material.labels)
     if not words:
         print("words are not heard by this member: that takes GoEmotions under STREAMSER_DATA, and no labels but its seven")
     kinds = kinds_of(config)
-    data = TrainingSet(inputs_of(material, "train", kinds), build_text_bank(material.labels) if words else None)
+    parts = inputs_of(material, "train", kinds)
+    if not manifests and "neutral" in material.labels:
+        parts += [load_inputs(Collection(MEETINGS, "train", number, material.labels), kinds) for number in OTHER_PASSES]
+    data = TrainingSet(parts, build_text_bank(material.labels) if words else None)
     validation = inputs_of(material, "validation", kinds)
     name = args.name or "-".join([*manifests, args.configuration])
     for seed in args.seed:
-        member = f"{name}-{seed}" + (f"-without-{args.leave_out}" if args.leave_out else "")
+        member = "-".join([f"{name}-{seed}", *(f"without-{corpus}" for corpus in left_out)])
         path = train_member(member, config, data, validation, seed, args.epochs, args.resume, args.batches)
         _, saved = load_member(path)
         told = {"member": member, "checkpoint": str(path), "temperature": saved["temperature"], "validation": saved["validation"]}
