@@ -38,7 +38,6 @@ CONFIGURATIONS = {
     "separate": MemberConfig(spectral=False, dropout=0.4, separate_layers=True),
     "spectral": MemberConfig(dropout=0.4),
     "unpitched": MemberConfig(spectral=False, pitch=False, dropout=0.4),
-    "unmixed": MemberConfig(spectral=False, dropout=0.4, history=False),
     "small": MemberConfig(spectral=False, dropout=0.4, width=64, feed_forward=128, separate_layers=True),
 }
 BATCH = 64
