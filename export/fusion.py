@@ -114,11 +114,6 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def run_graph(path: Path, batch: Batch) -> dict[str, np.ndarray]:
-    """What the graph says of a batch, by output."""
-    return dict(zip(OUTPUTS, open_session(path).run(list(OUTPUTS), batch), strict=True))
-
-
 def parity(ensemble: Ensemble, path: Path, batches: list[Batch]) -> float:
     """The largest difference of a probability, arousal, `known` or (by its size) statistic between torch and onnxruntime."""
     session = open_session(path)

@@ -1,4 +1,8 @@
-"""When a decision is `uncertain`: thresholds on validation speakers, with the guarantee of split conformal prediction."""
+"""When a decision is `uncertain`: thresholds on validation speakers, at the rank that split conformal prediction takes.
+
+Corpora weigh the same, so decisions are drawn again from each: the coverage then holds for such a mixture of speakers, but
+conformal prediction's guarantee for finite samples, which needs exchangeable decisions, is lost.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from train.fusion.mdat import STATISTICS
 from train.metrics import calibration_error, conformal_threshold, macro_f1
 
 COVERAGES = (0.5, 0.7, 0.8, 0.9, 1.0)
-# Share of decisions about speakers like those of validation that are not `uncertain`, at least. A step is doubted sooner: the next
+# Share of decisions about speakers like those of validation that are not `uncertain`. A step is doubted sooner: the next
 # comes in half a second, and a doubtful one says less of ordinary talk than a wrong one.
 COVERAGE = {"step": 0.9, "utterance": 0.97}
 EVEN_ROWS = 2000  # drawn from every corpus, so that all weigh the same

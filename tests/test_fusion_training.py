@@ -5,8 +5,9 @@ import onnx
 import pytest
 import torch
 
-from export.fusion import HISTORY, INPUTS, example_batch, export_graph, parity, run_graph
+from export.fusion import HISTORY, INPUTS, OUTPUTS, example_batch, export_graph, parity
 from streamser.fusion_input import FusionInput
+from streamser.sessions import open_session
 from train.collection import EVERYONE, Collection
 from train.corpora import LABELS
 from train.fusion import train as training
@@ -73,6 +74,11 @@ def test_a_tiny_training_learns_and_a_resumed_one_goes_on(tmp_path, monkeypatch,
     training.train_member("tiny", SMALL, data, validation, seed=1, epochs=3, resume=False)
     path = training.train_member("tiny", SMALL, data, validation, seed=1, epochs=5, resume=True)
     member, saved = training.load_member(path)
+    other = tmp_path / "other.pt"
+    for changed in ({"config": {**saved["config"], "gone": 1}}, {"weights": {}}):
+        torch.save({**saved, **changed}, other)
+        with pytest.raises(SystemExit, match="another version of streamser trained: train it again"):
+            training.load_member(other)
     assert len((tmp_path / "fusion_members" / "tiny.jsonl").read_text().splitlines()) == 5
     assert saved["validation"]["nemo"] > 0.7  # chance is a third
     assert 0.4 <= saved["temperature"] <= 4
@@ -243,7 +249,7 @@ def test_graph_and_torch_agree_for_any_batch_and_node_count(tmp_path):
     rng = np.random.default_rng(0)
     batches = [example_batch(rng), example_batch(rng, 1, (50, 200, 25, 30)), example_batch(rng, 9, (1, 1, 1, 1))]
     assert parity(ensemble, path, batches) < 1e-5
-    found = run_graph(path, batches[0])
+    found = dict(zip(OUTPUTS, open_session(path).run(list(OUTPUTS), batches[0]), strict=True))
     logs, arousal = found["log_probabilities"], found["arousal"]
     assert found["statistics"].shape == (3, STATISTICS)
     assert found["voice"].shape[0] == found["known"].shape[0] == 3

@@ -92,11 +92,6 @@ def confidence_error(confidence: np.ndarray, right: np.ndarray, weights: np.ndar
     return float(np.abs(np.bincount(place, shares * gaps, bins)).sum())
 
 
-def coverage_threshold(confidence: np.ndarray, coverage: float) -> float:
-    """The confidence below which the least sure 1 - coverage of the decisions lie."""
-    return float(np.quantile(confidence, 1 - coverage))
-
-
 def conformal_threshold(confidence: np.ndarray, coverage: float) -> float:
     """The largest threshold at or above which a new decision is with probability >= coverage, if it is exchangeable with these.
 

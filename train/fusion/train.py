@@ -114,11 +114,14 @@ def load_member(path: Path) -> tuple[Member, dict[str, Any]]:
     """A trained member and what is known of it (`temperature`, `validation`, `name`, `corpora`...).
 
     Raises:
-        SystemExit: there is no such checkpoint, or it is none of a member.
+        SystemExit: there is no such checkpoint, or it is none of a member, or of one that another version trained.
     """
     saved = read_checkpoint(path, "fusion", "weights")
-    member = Member(MemberConfig(**saved["config"]))
-    member.load_state_dict(saved["weights"])
+    try:
+        member = Member(MemberConfig(**saved["config"]))
+        member.load_state_dict(saved["weights"])
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise SystemExit(f"{path} is of a member that another version of streamser trained: train it again") from error
     member.eval()
     return member, saved
 

@@ -68,7 +68,7 @@ def recordings(bursts: int, sounds: int, noises: int) -> list[Sound]:
     held_out = [path for path in files if is_held_out(path.name)][:noises]
     return [
         *found,
-        *(Sound("noise", path.name.partition("-")[0].rstrip("0123456789"), path.name, _reader(path)) for path in held_out),
+        *(Sound("noise", path.stem.partition("-")[0].rstrip("0123456789"), path.name, _reader(path)) for path in held_out),
     ]
 
 
