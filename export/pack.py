@@ -21,6 +21,7 @@ from train.whisper import PACK
 
 FILES = {
     "whisper_encoder": "whisper_encoder.onnx",
+    "whisper_last": "whisper_last.onnx",
     "pitch": "pitch.onnx",
     "spectral": "spectral.onnx",
     "text": "text.onnx",
@@ -87,7 +88,7 @@ def write_pack(
         "labels": fusion["labels"],
         "step": 0.5,
         "window": 4.0,
-        "delay": 1.0,
+        "delay": 2.0,
         "whisper": WHISPER,
         "components": components,
         "members": fusion["members"],

@@ -1,8 +1,9 @@
-"""Write the graph of Whisper's encoder (Radford et al. 2022, section 2.2) without its weights.
+"""Write the two graphs of Whisper's encoder (Radford et al. 2022, section 2.2) without its weights.
 
-The weights stay where they are, in the user's copy of the model; the graph names the external file that
-`streamser.packs.whisper_weights` writes from it. Outputs, at 50 Hz: `layer_K` after block K for the chosen K, and `last`,
-after the final normalisation, which is what CTranslate2's decoder expects.
+The first goes up to the last block whose output the fusion hears, and runs at every step; the second goes on from there to the
+end, and runs where something is decoded. The weights stay where they are, in the user's copy of the model; both graphs name
+the external file that `streamser.packs.whisper_weights` writes from it. Outputs, at 50 Hz: `layer_K` after block K for the
+chosen K; `last`, after the final normalisation, which is what CTranslate2's decoder expects.
 """
 
 from __future__ import annotations
@@ -14,15 +15,24 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.utils import Extractor
 
 from streamser.packs.whisper_weights import WEIGHTS_FILE, encoder_layout, encoder_shapes
+from train.whisper import GRAPH_NAMES, PACK
 
 OPSET = 20
 HEAD_WIDTH = 64  # in every published size
 
 
+def build_graphs(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """The encoder in two: mel float32 [1, mels, 2T] -> every `layer_K`, and the largest `layer_K` -> `last`."""
+    whole = Extractor(build_graph(shapes, layers))
+    names = [f"layer_{layer}" for layer in sorted(layers)]
+    return whole.extract_model(["mel"], names), whole.extract_model(names[-1:], ["last"])
+
+
 def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> onnx.ModelProto:
-    """The encoder as ONNX: mel float32 [1, mels, 2T] -> `layer_K` and `last` float32 [1, T, width]."""
+    """The whole encoder as ONNX: mel float32 [1, mels, 2T] -> `layer_K` and `last` float32 [1, T, width]."""
     width, mels, _ = shapes["encoder/conv1/weight"]
     depth = 1 + max(
         int(name.split("/")[1].split("_")[1]) for name in shapes if name.startswith("encoder/layer_") and "/self_" in name
@@ -112,11 +122,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("model_bin", type=Path, help="CTranslate2's model.bin of the Whisper size")
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4], help="middle layers to return (default: 2 4)")
-    parser.add_argument("-o", "--output", type=Path, default=Path("streamser/packs/default/whisper_encoder.onnx"))
+    parser.add_argument("-o", "--output", type=Path, default=PACK, help="folder for both graphs (default: the default pack)")
 
 
 def run(args: argparse.Namespace) -> int:
-    model = build_graph(encoder_shapes(args.model_bin), tuple(args.layers))
-    onnx.save(model, args.output)
-    print(f"{args.output}: {args.output.stat().st_size} bytes")
+    for name, model in zip(GRAPH_NAMES, build_graphs(encoder_shapes(args.model_bin), tuple(args.layers)), strict=True):
+        onnx.save(model, args.output / name)
+        print(f"{args.output / name}: {(args.output / name).stat().st_size} bytes")
     return 0

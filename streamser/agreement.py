@@ -55,6 +55,7 @@ class RunText:
     pending: list[Word] = field(default_factory=list)
     heard_until: int = 0
     language: str | None = None
+    sure_language: str | None = None  # what its open hypotheses need not detect again
 
     def agree(self, words: list[Word], heard_until: int, language: str) -> None:
         """Commit what this hypothesis and the last begin with alike; committed words stay as they are."""

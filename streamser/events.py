@@ -6,8 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from streamser.errors import StreamserError
+
 State = Literal["speech", "no_speech"]
 GapReason = Literal["overflow", "device", "source"]
+Shed = Literal["nothing", "transcript", "steps"]
 
 
 @dataclass(kw_only=True)
@@ -45,6 +48,7 @@ class EmotionEvent(Event):
     text: str
     text_pending: str
     pitch_hz: float | None
+    level_db: float | None
     latency: float | None
 
 
@@ -89,10 +93,10 @@ class GapEvent(Event):
 
 @dataclass(kw_only=True)
 class DegradedEvent(Event):
-    """The machine was too slow for live audio and this work was shed."""
+    """Live, what is left out changed: the machine became too slow, or caught up."""
 
     type: ClassVar[str] = "degraded"
-    shed: str
+    shed: Shed
 
 
 @dataclass(kw_only=True)
@@ -106,3 +110,42 @@ class SummaryEvent(Event):
     lost_seconds: float = 0.0
     real_time_factor: float | None = None
     latency: dict[str, float] | None = None
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    kind.type: kind for kind in (EmotionEvent, UtteranceEvent, TransitionEvent, GapEvent, DegradedEvent, SummaryEvent)
+}
+
+
+def from_dict(fields: dict[str, Any]) -> Event:
+    """The event that `{"type": event.type, **event.to_dict()}` was made of.
+
+    Raises:
+        StreamserError: an unknown type, or other fields than its own.
+    """
+    given = dict(fields)
+    name = given.pop("type", None)
+    kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise StreamserError(f"{name!r} is not a type of event: one of {', '.join(EVENT_TYPES)} is")
+    if kind is TransitionEvent:
+        given = {{"from": "from_label", "to": "to_label"}.get(key, key): value for key, value in given.items()}
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise StreamserError(f"this event of type {name} has other fields than this version of streamser: {error}") from error
+
+
+def from_json(line: str) -> Event:
+    """The event that `Event.to_json` wrote as this line.
+
+    Raises:
+        StreamserError: not a line of JSON, or not an event of this version.
+    """
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise StreamserError(f"not an event but {line[:80]!r}: {error}") from error
+    if not isinstance(fields, dict):
+        raise StreamserError(f"not an event but {line[:80]!r}: a line of JSON with a `type` is needed")
+    return from_dict(fields)

@@ -48,7 +48,7 @@ class Features:
         """Open every network of a pack; Whisper is joined into the user's cache first where that has not been done."""
         return cls(
             voice_activity=VoiceActivityDetector.load(),
-            whisper=Whisper(resolve_whisper(pack.whisper, pack.file("whisper_encoder")), accelerator),
+            whisper=Whisper(resolve_whisper(pack.whisper, pack.whisper_graphs), accelerator),
             pitch=PitchTracker.load(pack.file("pitch"), accelerator),
             spectral=SpectralEncoder.load(pack.file("spectral"), accelerator),
             text=TextEncoder(pack.file("text"), pack.file("tokenizer"), accelerator),
@@ -68,6 +68,7 @@ class FeatureStream:
         self.step = step
         self.window = window
         self.now = 0
+        self.since = 0  # where the stretch begins that is judged next: the last step, or the last ones
         self.ring = AudioRing(max(window, to_samples(HISTORY)) + step)
         self.segmenter = Segmenter(history=window, grid=step)
         self.utterance: Utterance | None = None  # the open one, or the last
@@ -84,11 +85,15 @@ class FeatureStream:
         self._columns = np.zeros((0, self.features.spectral.width), np.float32)  # from column `_column_first` on, 160 ms each
         self._column_first = 0
 
-    def advance(self, block: np.ndarray) -> list[Utterance]:
-        """Hear one step, float32 [step]; returns the utterances that ended within it."""
+    def advance(self, block: np.ndarray, join: bool = False) -> list[Utterance]:
+        """Hear one step, float32 [step]; returns the utterances that ended within it.
+
+        join: judge it together with what was heard since the last judgement.
+        """
         if len(block) != self.step:
             raise ValueError(f"a block of {len(block)} samples where a step of {self.step} is due")
         self.ring.write(block)
+        self.since = self.since if join else self.now
         self.now += self.step
         self.segmenter.feed(self._voice.feed(block))
         self._f0 = np.concatenate([self._f0, self._pitch.feed(block).f0_hz])
@@ -113,15 +118,17 @@ class FeatureStream:
         self._start_networks(now)
 
     def in_speech(self) -> bool:
-        """Whether the last step holds speech of an utterance."""
-        frames = self.segmenter.speech_frames(self.now - self.step, self.now)
-        current = self.utterance is not None and (self.utterance.end is None or self.utterance.end > self.now - self.step)
-        return self._onset or (current and int(frames.sum()) >= MIN_SPEECH_FRAMES)
+        """Whether the stretch since the last judgement holds speech of an utterance."""
+        return self._onset or self._speech_since(self.since)
+
+    def goes_on(self) -> bool:
+        """Whether the last step holds speech of an utterance that did not begin with it."""
+        return not self._onset and self._speech_since(self.now - self.step)
 
     def new_speech(self) -> float:
-        """Seconds of speech of the current utterance in the last step."""
+        """Seconds of speech of the current utterance since the last judgement."""
         assert self.utterance is not None
-        frames = self.segmenter.speech_frames(max(self.utterance.anchor, self.now - self.step), self.now)
+        frames = self.segmenter.speech_frames(max(self.utterance.anchor, self.since), self.now)
         return float(frames.sum() * VOICE_FRAME / SAMPLE_RATE)
 
     def window_start(self) -> int:
@@ -134,15 +141,15 @@ class FeatureStream:
         return self.features.whisper.encode(self.ring.read(self.window_start(), self.now))
 
     def pitch_hz(self) -> float | None:
-        """The median F0 in Hz of the last step's voiced frames; None without any."""
+        """The median F0 in Hz of the voiced frames since the last judgement; None without any."""
         times = self._origin + _PITCH_FRAME * (self._f0_first + np.arange(len(self._f0)))
-        recent = self._f0[(times >= self.now - self.step) & (self._f0 > 0)]
+        recent = self._f0[(times >= self.since) & (self._f0 > 0)]
         return round(float(np.median(recent)), 1) if len(recent) else None
 
     def fusion_input(
         self, text: TextFeatures | None = None, text_time: int = 0, encoding: Encoding | None = None
     ) -> FusionInput | None:
-        """The nodes of the current window; None when the last step holds no speech.
+        """The nodes of the current window; None without speech since the last judgement.
 
         Args:
             text: features of what was said in this utterance so far.
@@ -171,6 +178,11 @@ class FeatureStream:
             text_age=np.full(len(tokens), (self.now - text_time) / SAMPLE_RATE, np.float32),
             heard=float(heard),
         )
+
+    def _speech_since(self, start: int) -> bool:
+        frames = self.segmenter.speech_frames(start, self.now)
+        current = self.utterance is not None and (self.utterance.end is None or self.utterance.end > start)
+        return current and int(frames.sum()) >= MIN_SPEECH_FRAMES
 
     def _whisper_nodes(self, encoding: Encoding, start: int) -> tuple[np.ndarray, np.ndarray]:
         layers = encoding.layers[:WHISPER_LAYERS]

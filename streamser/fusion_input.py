@@ -39,6 +39,15 @@ class FusionInput:
     text_age: np.ndarray
     heard: float
 
+    def recent(self, seconds: float) -> FusionInput:
+        """The nodes of the last seconds alone; `heard` is their share."""
+        kept: dict[str, np.ndarray] = {}
+        for name in MODALITIES:
+            ages = getattr(self, f"{name}_age")
+            rows = ages < seconds
+            kept |= {name: getattr(self, name)[rows], f"{name}_age": ages[rows]}
+        return FusionInput(**kept, heard=self.heard * len(kept["whisper"]) / max(len(self.whisper), 1))
+
     def as_batch(self, history: SpeakerStatistics | None = None, history_width: int = 0) -> dict[str, np.ndarray]:
         """The inputs of the fusion graph for a batch of one; an empty set becomes one masked node.
 

@@ -13,6 +13,8 @@ from streamser.late_fusion import NEUTRAL
 from streamser.packs.manifest import HistorySettings
 from streamser.speaker_history import SpeakerStatistics, SpokenUtterance, Voices
 
+RECENT = 1.5  # seconds: the part of the window that tells a change from what was said before it
+
 
 class Judge:
     """Judges the steps of one stream. With a pack that remembers no voices, each step stands alone."""
@@ -34,6 +36,7 @@ class Judge:
         self._history = (history or ensemble.history) if ensemble.history is not None else None
         self.voices = Voices(self._history.voice_threshold if self._history is not None else 0.0)
         self._open: dict[int, SpokenUtterance] = {}
+        self._heard: SpeakerStatistics | None = None  # the history beside which the last step was judged
         self._neutral = ensemble.labels.index(NEUTRAL) if NEUTRAL in ensemble.labels else None
         self._enrolment = enrolment
         if enrolment is not None:
@@ -54,12 +57,24 @@ class Judge:
         judged = self._ensemble.judge(inputs, self._subset)
         if self._history is None:
             return judged.decision
-        history = self.voices.match(judged.voice)
+        self._heard = history = self.voices.match(judged.voice)
         if history is not None:
             judged = self._ensemble.judge(inputs, self._subset, history)
         spoken = self._open.setdefault(utterance, SpokenUtterance())
         spoken.add(judged.statistics, judged.voice, judged.log_posterior, judged.known, inputs.heard, new)
         return judged.decision
+
+    def recent(self, inputs: FusionInput, decision: Decision) -> Decision:
+        """What the last RECENT seconds alone say, beside the same history as the step; it costs one run of the fusion graph.
+
+        Args:
+            inputs: those of the step that was judged last.
+            decision: on that step; it stands where nothing of the window is older, or all of it.
+        """
+        part = inputs.recent(RECENT)
+        if len(part.whisper) in (0, len(inputs.whisper)):
+            return decision
+        return self._ensemble.judge(part, self._subset, self._heard).decision
 
     def end(self, utterances: Iterable[int]) -> None:
         """Utterances, by number, that ended: they join the histories of their voices."""

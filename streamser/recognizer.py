@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from streamser.ensemble import Ensemble
 from streamser.errors import UsageError
 from streamser.events import Event
 from streamser.feature_stream import Features
+from streamser.features.whisper import DECODINGS
 from streamser.judge import Judge
 from streamser.packs.manifest import HistorySettings, Pack
 from streamser.packs.resolve import find_pack
@@ -38,7 +38,7 @@ class Recognizer:
         self.pack = pack
         self.features = features
         self.ensemble = ensemble
-        self.pool = ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="transcript")
+        self.pool = ThreadPoolExecutor(max_workers=DECODINGS, thread_name_prefix="transcript")
 
     @classmethod
     def load(cls, pack: str | Path = "default", accelerator: str = "auto") -> Recognizer:
@@ -62,15 +62,14 @@ class Recognizer:
         words: bool = False,
         labels: tuple[str, ...] | None = None,
     ) -> StreamSettings:
-        """Check the options of a stream; None takes the pack's value. Times in seconds.
+        """Check the options of a stream; None takes the pack's value, a delay that fits step and window. Times in seconds.
 
         Raises:
             UsageError: times that do not fit each other, an unknown language or label.
         """
-        step, window, delay = (
-            given if given is not None else default
-            for given, default in ((step, self.pack.step), (window, self.pack.window), (delay, self.pack.delay))
-        )
+        step = self.pack.step if step is None else step
+        window = self.pack.window if window is None else window
+        delay = min(max(self.pack.delay, step), window) if delay is None else delay
         for name, value in (("step", step), ("window", window)):
             if not np.isfinite(value) or value <= 0 or abs(value * SAMPLE_RATE / GRID - round(value * SAMPLE_RATE / GRID)) > 1e-6:
                 raise UsageError(f"--{name} {value} is not a positive multiple of 0.02 seconds")

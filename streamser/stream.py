@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from streamser.agreement import Text
+from streamser.audio.level import Level
 from streamser.clock import SAMPLE_RATE, to_samples, to_seconds
 from streamser.ensemble import Decision, Ensemble
 from streamser.events import (
@@ -25,9 +26,11 @@ from streamser.events import (
 )
 from streamser.feature_stream import Features, FeatureStream
 from streamser.features.text import TextFeatures
+from streamser.features.whisper import Encoding
 from streamser.judge import Judge
 from streamser.latency import LatencyMeter
 from streamser.segmenter import Utterance
+from streamser.shedding import Shedding
 from streamser.timeline import UNCERTAIN, Timeline, UtteranceDecision
 from streamser.transcript import FinalText, Transcript
 
@@ -82,8 +85,11 @@ class Stream:
         self._last_decision: Decision | None = None
         self._text_features: tuple[tuple[str, str | None], TextFeatures] | None = None
         self._latency = LatencyMeter()
+        self._level = Level()
         self._live = False
-        self._degraded = False
+        self._shedding = Shedding(settings.transcript, settings.window // settings.step)
+        self._shed_told = self._shedding.level.shed
+        self._passed_over = False  # whether the last step waits to be judged with the next
         self._finished = False
         self._busy = 0.0
         self._seq = 0
@@ -132,6 +138,7 @@ class Stream:
             step = self.settings.step
             filling = -self._pending_length % step
             events += self._hear(np.zeros(filling, np.float32), None)
+            events += self._catch_up()
             lost -= filling
             features = self._features
             events += self._end_utterances(features.close(features.now))
@@ -154,6 +161,7 @@ class Stream:
             filled = np.pad(np.concatenate(self._pending), (0, self.settings.step - self._pending_length))
             self._pending, self._pending_length = [], 0
             events += self._step(filled, end, None)
+        events += self._catch_up()
         events += self._end_utterances(self._features.close(end))
         if self._transcript is not None:
             events += self._utterance_events(self._transcript.finish())
@@ -180,6 +188,10 @@ class Stream:
         step = self.settings.step
         if self._pending_length < step:
             return []
+        if captured_at is not None:
+            behind = time.monotonic() - captured_at
+            late = self._transcript is not None and self._transcript.take_late()
+            self._shedding.update(behind, self._pending_length // step * step / SAMPLE_RATE, late)
         pending = np.concatenate(self._pending)
         events: list[Event] = []
         done = 0
@@ -193,51 +205,68 @@ class Stream:
         return events
 
     def _step(self, block: np.ndarray, end: int, captured_at: float | None) -> list[Event]:
-        """Judge one step of audio; `end` is before the step's own end where the audio stops within it."""
-        features, transcript = self._features, self._transcript
-        closed = features.advance(block)
-        speech = features.in_speech()
-        encoding = features.encode_window() if speech else None
+        """Hear one step of audio and judge it; `end` is before the step's own end where the audio stops within it."""
+        features, transcript, shedding = self._features, self._transcript, self._shedding.level
+        closed = features.advance(block, join=self._passed_over)
+        self._level.add(block[: len(block) - (features.now - end)])
+        due = features.now % (shedding.stride * self.settings.step) == 0
+        self._passed_over = not due and captured_at is not None and not closed and features.goes_on()
+        encoding = features.encode_window() if features.in_speech() and not self._passed_over else None
         finals: list[FinalText] = []
         text = Text()
         if transcript is not None:
             finals = transcript.collect(features.now, self._live)  # first: it may move where the next decoding begins
             window = (features.window_start(), encoding) if encoding is not None else None
-            transcript.schedule(features.now, features.ring, features.segmenter.utterance, closed, window, self._live)
+            open_one = features.segmenter.utterance
+            transcript.schedule(features.now, features.ring, open_one, closed, window, self._live, shedding.decoding)
             text = transcript.current(features.utterance)
-        words = self._encode_text(text.counted_part(), text.language)
-        inputs = features.fusion_input(words if self._ensemble.late_fusion.in_fusion else None, text.heard_until, encoding)
-        decision = None
-        if inputs is not None and features.utterance is not None:
-            number = features.utterance.number
-            self._last_decision = sound = self._judge.step(inputs, number, features.new_speech())
-            self._utterances.setdefault(number, UtteranceDecision()).add(sound, inputs.heard)
-            decision = self._join(sound, words)
+        events = [] if self._passed_over else self._judged(end, encoding, text, captured_at)
         self._judge.end(utterance.number for utterance in closed)
-        events: list[Event] = []
-        if end > features.now - self.settings.step:
-            events += self._emotion_events(end, decision, text, words, captured_at)
         if transcript is None:
             finals = [FinalText(utterance) for utterance in closed]
         return events + self._utterance_events(finals) + self._degraded_events(end)
+
+    def _catch_up(self) -> list[Event]:
+        """Judge steps that were passed over, where no step comes after them."""
+        if not self._passed_over:
+            return []
+        self._passed_over = False
+        text = self._transcript.current(self._features.utterance) if self._transcript is not None else Text()
+        return self._judged(self._features.now, None, text, None)
+
+    def _judged(self, end: int, encoding: Encoding | None, text: Text, captured_at: float | None) -> list[Event]:
+        """The decision on what was heard since the last one, and its events."""
+        features = self._features
+        words = self._encode_text(text.counted_part(), text.language)
+        inputs = features.fusion_input(words if self._ensemble.late_fusion.in_fusion else None, text.heard_until, encoding)
+        decision = recent = None
+        if inputs is not None and features.utterance is not None:
+            number = features.utterance.number
+            self._last_decision = sound = self._judge.step(inputs, number, features.new_speech())
+            steps = (features.now - features.since) // self.settings.step
+            self._utterances.setdefault(number, UtteranceDecision()).add(sound, inputs.heard, steps)
+            decision = self._join(sound, words)
+            recent = self._join(self._judge.recent(inputs, sound), words)
+        return self._emotion_events(end, decision, recent, text, words, captured_at) if end > features.since else []
 
     def _emotion_events(
         self,
         end: int,
         decision: Decision | None,
+        recent: Decision | None,
         text: Text,
         words: TextFeatures | None,
         captured_at: float | None,
     ) -> list[Event]:
         features = self._features
-        start = features.now - self.settings.step
+        start = features.since
         change = None
         judged: dict[str, Any] = dict.fromkeys(("label", "stable_label", "confidence", "probabilities", "arousal", "pitch_hz"))
         if decision is None:
             self._timeline.silence(start, end)
             window_start = start
         else:
-            stable = self._timeline.speech(start, end, decision)
+            stable = self._timeline.speech(start, end, decision, recent)
             change = stable.change
             window_start = features.window_start()
             judged = {
@@ -259,6 +288,7 @@ class Stream:
                 text_probabilities=None if said is None else self._named(said, self._features.features.text.labels),
                 text=text.final_part(),
                 text_pending=text.open_part(),
+                level_db=self._level.take(),
                 latency=latency,
             )
         ]
@@ -268,13 +298,10 @@ class Stream:
         return events
 
     def _degraded_events(self, end: int) -> list[Event]:
-        """One event when the transcript begins to be shed, not one a step."""
-        shed = self._transcript is not None and self._transcript.shed
-        if self._transcript is not None:
-            self._transcript.shed = False
-        begins = shed and not self._degraded
-        self._degraded = shed
-        return [DegradedEvent(**self._stamp(end, end), shed="transcript")] if begins else []
+        """One event when something else is shed than before, not one a step."""
+        shed, before = self._shedding.level.shed, self._shed_told
+        self._shed_told = shed
+        return [DegradedEvent(**self._stamp(end, end), shed=shed)] if shed != before else []
 
     def _end_utterances(self, closed: list[Utterance]) -> list[Event]:
         """Utterances that end because the audio does."""

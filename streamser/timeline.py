@@ -1,4 +1,4 @@
-"""From noisy step decisions to labels a person can trust: smoothing with the past only, and a change only after it lasted."""
+"""From noisy step decisions to labels a person can trust: what was likely said since the last change, from the past only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import numpy as np
 
 from streamser.clock import SAMPLE_RATE, to_samples
 from streamser.ensemble import Decision
+from streamser.stretches import Stretches, began, followed, label_weights, opened
 
 UNCERTAIN = "uncertain"
 NO_SPEECH = "no_speech"
-SMOOTHING = 0.7  # seconds, the time constant of the running mean of log posteriors
-FORGET_AFTER = to_samples(3.0)  # a pause that long ends the mood: the next speech is judged afresh
+MARGIN = 2.2  # log odds: how much likelier than the stable label another must be
+FIRST = to_samples(1.5)  # up to then from the first step on, no margin is asked for
+SMOOTHING = 4.0  # seconds, the time constant of the running mean of confidences
+PATIENCE = to_samples(6.0)  # how long that mean must be too low before the label is given up for `uncertain`
+FORGET_AFTER = to_samples(10.0)  # a pause that long ends the mood: the next speech is judged afresh
 HEARD_FLOOR = 0.05  # seconds: the least that a step counts for
 HEARD_CAP = 4.0  # seconds of speech from which on a step counts fully towards its utterance
 HEARD_POWER = 8  # so that the windows that heard most decide, not what was guessed from their beginnings
@@ -39,15 +43,22 @@ class StableLabel:
 
 @dataclass
 class Timeline:
-    """State of one stream."""
+    """State of one stream: numbers and arrays alone, so that it can be kept."""
 
     labels: tuple[str, ...]
     uncertain_below: float  # step confidence
-    delay: int  # samples: how long a new label must last before it is the stable one
-    _smooth: np.ndarray | None = None
+    delay: int  # samples: how far back, from the end of the step that decides it, a change may be dated
+    _weight: np.ndarray | None = None  # what is possible, see Stretches; None before any speech
+    _total: np.ndarray | None = None
+    _steps: np.ndarray | None = None
+    _begin: np.ndarray | None = None
+    _label: int = 0  # the stable one's index, whether or not it is sure enough
+    _opened: int = 0  # where speech began that is judged afresh
     _confidence: float = 0.0
+    _doubted: bool = True  # whether no step was sure since speech began that is judged afresh
+    _unsure_since: int | None = None
     _stable: str | None = None
-    _challenged_since: int | None = None
+    _changed: int = -1  # where the last change was dated
     _last_speech: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -55,37 +66,66 @@ class Timeline:
         """The label of a decision, or `uncertain`."""
         return self.labels[winner] if confidence >= self.uncertain_below else UNCERTAIN
 
-    def speech(self, start: int, end: int, decision: Decision) -> StableLabel:
-        """Take in the decision of a step [start, end) with speech."""
+    def speech(self, start: int, end: int, decision: Decision, recent: Decision | None = None) -> StableLabel:
+        """Take in a step [start, end) with speech.
+
+        Args:
+            decision: on its whole window; how sure it is counts.
+            recent: on the last part of the window alone, by which a change shows earlier; None takes the decision.
+        """
         if start - self._last_speech >= FORGET_AFTER:
-            self._smooth, self._challenged_since = None, None
-        fresh = self._smooth is None
-        if self._smooth is None:
-            self._smooth, self._confidence = decision.log_posterior.copy(), decision.confidence
-        else:
-            weight = 1.0 - math.exp(-(end - start) / SAMPLE_RATE / SMOOTHING)
-            self._smooth += weight * (decision.log_posterior - self._smooth)
-            self._confidence += weight * (decision.confidence - self._confidence)
+            self._weight = None
         self._last_speech = end
-        candidate = self.name(int(np.argmax(self._smooth)), self._confidence)
+        fresh, since = self._weight is None, self._follow(start, end, (recent or decision).log_posterior)
+        sure = self._sure(start, end, decision.confidence, fresh)
+        shown = self.labels[self._label] if sure else UNCERTAIN
         change = None
-        if candidate == self._stable:
-            self._challenged_since = None
-        else:
-            if self._challenged_since is None:
-                self._challenged_since = start
-            if fresh or end - self._challenged_since >= self.delay:
-                change = (self._challenged_since, self._stable, candidate)
-                self._stable, self._challenged_since = candidate, None
-        assert self._stable is not None
-        self._count(self._stable, start, end)
-        return StableLabel(self._stable, change)
+        if shown != self._stable:
+            since = min(max(since, end - self.delay), start) if sure and not fresh else start
+            since = since if since > self._changed else start
+            change = (since, self._stable, shown)
+            self._stable, self._changed = shown, since
+        self._count_seconds(shown, start, end)
+        return StableLabel(shown, change)
 
     def silence(self, start: int, end: int) -> None:
         """Take in a step [start, end) without speech."""
-        self._count(NO_SPEECH, start, end)
+        self._count_seconds(NO_SPEECH, start, end)
 
-    def _count(self, label: str, start: int, end: int) -> None:
+    def _follow(self, start: int, end: int, log_posterior: np.ndarray) -> int:
+        """Move the label where another has become likely enough; returns where the present one began."""
+        seconds = (end - start) / SAMPLE_RATE
+        fresh = self._weight is None
+        possible = opened(start, seconds, log_posterior) if fresh else followed(self._stretches(), start, seconds, log_posterior)
+        self._weight, self._total, self._steps, self._begin = possible
+        odds = label_weights(possible)
+        likeliest = int(np.argmax(odds))
+        if fresh:
+            self._opened = start
+        if end - self._opened <= FIRST or odds[likeliest] - odds[self._label] >= MARGIN:
+            self._label = likeliest
+        return began(possible, self._label)
+
+    def _stretches(self) -> Stretches:
+        assert self._weight is not None
+        assert self._total is not None
+        assert self._steps is not None
+        assert self._begin is not None
+        return Stretches(self._weight, self._total, self._steps, self._begin)
+
+    def _sure(self, start: int, end: int, confidence: float, fresh: bool) -> bool:
+        """Whether the confidence is high enough, or has not been too low for long. Before it was first, every step stands alone."""
+        self._doubted = self._doubted or fresh
+        weight = 1.0 if self._doubted else 1.0 - math.exp(-(end - start) / SAMPLE_RATE / SMOOTHING)
+        self._confidence += weight * (confidence - self._confidence)
+        if self._confidence >= self.uncertain_below:
+            self._doubted, self._unsure_since = False, None
+            return True
+        if self._unsure_since is None:
+            self._unsure_since = start
+        return not self._doubted and end - self._unsure_since < PATIENCE
+
+    def _count_seconds(self, label: str, start: int, end: int) -> None:
         self.seconds[label] = self.seconds.get(label, 0.0) + (end - start) / SAMPLE_RATE
 
 
@@ -97,8 +137,9 @@ class UtteranceDecision:
     _confidence: float = 0.0
     _weight: float = 0.0
 
-    def add(self, decision: Decision, heard: float) -> None:
-        weight = step_weight(heard)
+    def add(self, decision: Decision, heard: float, steps: int = 1) -> None:
+        """heard: seconds of speech in the decision's window; steps: how many it stands for."""
+        weight = steps * step_weight(heard)
         weighted = weight * decision.log_posterior
         self._sum = weighted if self._sum is None else self._sum + weighted
         self._confidence += weight * decision.confidence

@@ -29,7 +29,10 @@ TAIL = to_samples(0.5)  # heard after an utterance's end, so that its last sound
 SILENT_TAIL = to_samples(0.5)  # and as much silence: the encoder misses a word that ends at its edge
 MAX_OPEN = to_samples(6.0)  # a longer open stretch is cut behind the last committed word, not only behind a sentence
 LONGEST_OPEN = to_samples(10.0)  # a longer one is committed as it stands: the bound on what must be kept
+RAREST = to_samples(4.0)  # that often an open utterance is decoded however slow the machine is, so that what is kept suffices
+GIVE_UP = to_samples(10.0)  # a live decoding that has not begun so long after it was due is left out: words must not lag on and on
 MAX_WAITING = 2  # decodings under way live before new ones are shed
+SURE_OF_LANGUAGE = 0.85  # a run's open hypotheses are not asked for their language again; it costs a fifth of a decoding
 LEAST_LOG_PROBABILITY = {False: -1.0, True: -1.5}  # of an open utterance's hypothesis, of a closed one's
 
 
@@ -72,7 +75,12 @@ class Transcript:
         self._prior: dict[str, float] = {}
         self._runs: dict[int, RunText] = {}  # of the open run, and of ended ones whose last word is not due yet
         self._cut: deque[tuple[int, Utterance]] = deque()  # utterances that ended at a cut, and since when that is known
-        self.shed = False  # a live decoding was left out or came late since the flag was last cleared
+        self._late = False
+
+    def take_late(self) -> bool:
+        """Whether a live decoding was left out or came late since this was last asked."""
+        late, self._late = self._late, False
+        return late
 
     def current(self, utterance: Utterance | None) -> Text:
         """The words of the given utterance as far as they are due."""
@@ -88,10 +96,13 @@ class Transcript:
         closed: list[Utterance],
         window: tuple[int, Encoding] | None,
         live: bool,
+        rarer: int = 1,
     ) -> None:
         """Start what is due at `now`: closed utterances for good, the open one on the grid.
 
-        window: start and encoding of the step's own window, used again where it covers the same audio.
+        Args:
+            window: start and encoding of the step's own window, used again where it covers the same audio.
+            rarer: how many times wider than usual the grid is.
         """
         for utterance in closed:
             assert utterance.end is not None
@@ -99,10 +110,11 @@ class Transcript:
                 self._cut.append((now, utterance))
             else:
                 self._submit(now, utterance, ring, min(utterance.end + TAIL, now), None, last=True)
-        if open_one is None or now % self._step or now - max(open_one.start, self._run(open_one).anchor) < MIN_HEARD:
+        grid = self._step * max(1, min(rarer, RAREST // self._step))
+        if open_one is None or now % grid or now - max(open_one.start, self._run(open_one).anchor) < MIN_HEARD:
             return
         if live and len(self._waiting) >= MAX_WAITING + self._lag // self._step:
-            self.shed = True
+            self._late = True
             return
         same = window is not None and window[0] == self._run(open_one).anchor
         self._submit(now, open_one, ring, now, window[1] if window is not None and same else None, last=False)
@@ -111,9 +123,11 @@ class Transcript:
         """Take in what was due `lag` before `now`; waits for it unless live."""
         finals = []
         while self._waiting and self._waiting[0].due + self._lag <= now:
-            if live and not self._waiting[0].future.done():
-                self.shed = True
-                break
+            first = self._waiting[0]
+            if live and not first.future.done():
+                self._late = True
+                if now - first.due <= GIVE_UP or not first.future.cancel():
+                    break
             finals += self._take(self._waiting.popleft())
         return finals
 
@@ -137,31 +151,22 @@ class Transcript:
             samples = np.pad(samples, (0, SILENT_TAIL))
         samples = np.pad(samples, (0, -len(samples) % FRAME))
         prior = dict(self._prior)
+        language = self._language or (None if last else self._run(utterance).sure_language)
 
         def decode() -> Hypothesis:
             if end == anchor:
                 return Hypothesis((), self._language or "", {})
             heard = encoding or self._whisper.encode(samples)
-            return self._whisper.decode(heard, self._language, prior, LEAST_LOG_PROBABILITY[last])
+            return self._whisper.decode(heard, language, prior, LEAST_LOG_PROBABILITY[last])
 
         future = self._pool.submit(decode)
         self._waiting.append(_Decoding(due, utterance.run, anchor, samples, utterance if last else None, future))
 
     def _take(self, decoding: _Decoding) -> list[FinalText]:
-        hypothesis = decoding.future.result()
-        offset = decoding.anchor / SAMPLE_RATE
-        words = [
-            replace(word, start=offset + word.start, end=offset + word.end, doubted=hypothesis.doubted) for word in hypothesis.words
-        ]
         text = self._runs[decoding.run]
+        if not decoding.future.cancelled():
+            self._learn(decoding, text)
         finals = []
-        if decoding.last is not None:
-            text.replace_from(decoding.anchor, words)
-            text.language = hypothesis.language
-            self._learn_language(hypothesis)
-        elif decoding.anchor == text.anchor:  # else it is out of date: a late one, live
-            text.agree(words, decoding.due, hypothesis.language)
-            self._advance(decoding, text)
         while self._cut and self._cut[0][0] <= decoding.due:
             over = self._cut.popleft()[1]
             finals.append(self._final(over, text))
@@ -171,6 +176,22 @@ class Transcript:
             for old in [run for run in self._runs if run < decoding.run]:
                 del self._runs[old]
         return finals
+
+    def _learn(self, decoding: _Decoding, text: RunText) -> None:
+        hypothesis = decoding.future.result()
+        offset = decoding.anchor / SAMPLE_RATE
+        words = [
+            replace(word, start=offset + word.start, end=offset + word.end, doubted=hypothesis.doubted) for word in hypothesis.words
+        ]
+        if decoding.last is not None:
+            text.replace_from(decoding.anchor, words)
+            text.language = hypothesis.language
+            self._learn_language(hypothesis)
+        elif decoding.anchor == text.anchor:  # else it is out of date: a late one, live
+            text.agree(words, decoding.due, hypothesis.language)
+            if hypothesis.language_log_probabilities and hypothesis.language_probability >= SURE_OF_LANGUAGE:
+                text.sure_language = hypothesis.language
+            self._advance(decoding, text)
 
     def _advance(self, decoding: _Decoding, text: RunText) -> None:
         """Let the decoder go on behind the last committed sentence, or in a long stretch behind the last committed word."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from benchmarks import virtual_microphone
 from streamser.clock import SAMPLE_RATE, to_seconds
 from streamser.events import EmotionEvent, Event, GapEvent, SummaryEvent, UtteranceEvent
+from tests.fake_portaudio import PortAudio
 
 LABELS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
@@ -52,6 +54,7 @@ class QuietStream:
                     text='so, "why"',
                     text_pending="",
                     pitch_hz=231.4,
+                    level_db=-23.4,
                     latency=None,
                 )
             )
@@ -102,6 +105,14 @@ def quiet_recognizer(monkeypatch: pytest.MonkeyPatch) -> QuietRecognizer:
     quiet = QuietRecognizer()
     monkeypatch.setattr(Recognizer, "load", classmethod(lambda cls, *args, **kwargs: quiet))
     return quiet
+
+
+@pytest.fixture
+def portaudio(monkeypatch: pytest.MonkeyPatch) -> PortAudio:
+    """What `import sounddevice` gives from now on."""
+    fake = PortAudio()
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)  # type: ignore[arg-type]
+    return fake
 
 
 @pytest.fixture

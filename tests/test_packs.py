@@ -13,7 +13,7 @@ import pytest
 from streamser.errors import PackError
 from streamser.packs.manifest import COMPONENTS, HistorySettings, WordSettings, read_pack
 from streamser.packs.resolve import INSTALLED, find_pack
-from streamser.packs.whisper import GRAPH_FILE, resolve_whisper
+from streamser.packs.whisper import GRAPH_FILES, resolve_whisper
 from streamser.packs.whisper_weights import WEIGHTS_FILE, read_variables
 from streamser.sessions import open_session
 
@@ -141,7 +141,7 @@ def test_whisper_of_the_wrong_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
     pack = find_pack("default")
     with pytest.raises(PackError, match="wrong hash after joining: reinstall"):
-        resolve_whisper(replace(pack.whisper, sha256="0" * 64), pack.file("whisper_encoder"))
+        resolve_whisper(replace(pack.whisper, sha256="0" * 64), pack.whisper_graphs)
     assert not any((tmp_path / "whisper").iterdir())
 
 
@@ -149,7 +149,7 @@ def test_whisper_without_its_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
     pack = find_pack("default")
     with pytest.raises(PackError, match=r"the wheel no-such-wheel.*is not installed: pip install"):
-        resolve_whisper(replace(pack.whisper, wheels=("no_such_wheel",)), pack.file("whisper_encoder"))
+        resolve_whisper(replace(pack.whisper, wheels=("no_such_wheel",)), pack.whisper_graphs)
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,16 +157,16 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path / "file"))
     pack = find_pack("default")
     with pytest.raises(PackError, match="cannot be written"):
-        resolve_whisper(pack.whisper, pack.file("whisper_encoder"))
+        resolve_whisper(pack.whisper, pack.whisper_graphs)
 
 
 def test_a_damaged_joined_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
     pack = find_pack("default")
-    folder = resolve_whisper(pack.whisper, pack.file("whisper_encoder"))
+    folder = resolve_whisper(pack.whisper, pack.whisper_graphs)
     size = (folder / WEIGHTS_FILE).stat().st_size
     (folder / WEIGHTS_FILE).write_bytes(b"short")
-    assert resolve_whisper(pack.whisper, pack.file("whisper_encoder")) == folder
+    assert resolve_whisper(pack.whisper, pack.whisper_graphs) == folder
     assert (folder / WEIGHTS_FILE).stat().st_size == size
 
 
@@ -184,10 +184,10 @@ def test_the_encoder_equals_ctranslate2s() -> None:
     import ctranslate2
 
     pack = find_pack("default")
-    folder = resolve_whisper(pack.whisper, pack.file("whisper_encoder"))
+    folder = resolve_whisper(pack.whisper, pack.whisper_graphs)
     mel = np.random.default_rng(0).normal(0, 0.5, (1, 80, 200)).astype(np.float32)
-    session = open_session(folder / GRAPH_FILE)
+    first, second = (open_session(folder / name) for name in GRAPH_FILES)
     model = ctranslate2.models.Whisper(str(folder), compute_type="float32", intra_threads=1)
-    ours = session.run(["last"], {"mel": mel})[0]
+    ours = second.run(None, {"layer_4": first.run(["layer_4"], {"mel": mel})[0]})[0]
     theirs = np.array(model.encode(ctranslate2.StorageView.from_array(mel), to_cpu=True))
     assert np.abs(ours - theirs).max() < 2e-4 * np.abs(theirs).max()

@@ -238,6 +238,7 @@ def step(start, label, stable, confidence):
         stable_label=stable,
         confidence=confidence,
         pitch_hz=None,
+        level_db=None,
         latency=None,
         **unused,
     )

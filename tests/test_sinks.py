@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import re
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from streamser.errors import StreamserError
 from streamser.events import (
-    DegradedEvent,
     EmotionEvent,
     Event,
     GapEvent,
@@ -23,7 +19,6 @@ from streamser.events import (
 )
 from streamser.sinks.csv import CsvRows
 from streamser.sinks.jsonl import JsonLines
-from streamser.sinks.live import LiveLines, LiveScreen
 from streamser.sinks.output import Output
 from tests.conftest import LABELS
 
@@ -43,6 +38,7 @@ SILENT = EmotionEvent(
     text="",
     text_pending="",
     pitch_hz=None,
+    level_db=None,
     latency=None,
 )
 SPOKEN = EmotionEvent(
@@ -60,6 +56,7 @@ SPOKEN = EmotionEvent(
     text='I said "no"',
     text_pending=", für immer",
     pitch_hz=231.4,
+    level_db=-23.4,
     latency=0.42,
 )
 TRANSITION = TransitionEvent(**STAMP, start=11.0, end=11.0, from_label="neutral", to_label="anger")
@@ -121,66 +118,7 @@ def test_csv_has_a_row_a_step_and_a_column_a_label(tmp_path: Path) -> None:
     assert rows[0]["state"] == "no_speech"
     assert rows[0]["label"] == rows[0]["probability_anger"] == ""
     assert (rows[1]["text"], rows[1]["probability_anger"], rows[1]["pitch_hz"]) == ('I said "no"', "0.71", "231.4")
-
-
-def test_live_lines_say_what_matters(capsys: pytest.CaptureFixture[str]) -> None:
-    sink = LiveLines(Output(None))
-    for event in ALL:
-        sink.write(event)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "00:11  -> anger",
-        "00:09  anger 66%  I told you, 日本.",
-        "00:40  gap: 0.36 s lost (overflow)",
-        "1:01:40 heard: no speech 60.0 s, anger 21.5 s; 31 utterances; 1 gaps, 0.4 s lost; latency 0.40 s median, 0.60 s p95",
-    ]
-
-
-def screen(*events: Event, encoding: str = "utf-8") -> str:
-    """What stands on a terminal of 80 columns without colour after these events."""
-    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace", write_through=True)
-    console = Console(file=file, force_terminal=True, width=80, no_color=True, legacy_windows=False)
-    sink = LiveScreen(console, LABELS)
-    for event in events:
-        sink.write(event)
-    sink.close()
-    file.seek(0)
-    return file.read()
-
-
-def test_the_screen_shows_everything_at_80_columns_without_colour() -> None:
-    degraded = DegradedEvent(**STAMP, start=1, end=1, shed="transcript")
-    text = screen(SILENT, TRANSITION, UTTERANCE, GAP, degraded, SPOKEN, SUMMARY)
-    for shown in (
-        "ANGER",
-        "71% sure",
-        "pitch 231 Hz",
-        "arousal 0.83",
-        "latency 0.42 s",
-        "> anger",
-        "0.71",
-        "I told you, 日本.",
-        'I said "no"',
-        ", für immer",
-        "gaps 1 (0.4 s lost)",
-        "transcript reduced",
-        "31 utterances",
-    ):
-        assert shown in text
-    assert all(label in text for label in LABELS)
-    assert "\x1b[3" not in text  # colours
-    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
-    assert max(len(line) for line in plain.splitlines()) <= 80
-
-
-def test_the_screen_of_silence_has_no_emotion() -> None:
-    text = screen(SILENT)
-    assert "(no speech)" in text
-    assert ">" not in text
-
-
-def test_the_screen_needs_no_unicode() -> None:
-    assert "#####" in screen(SPOKEN, encoding="ascii")
+    assert [row["level_db"] for row in rows] == ["", "-23.4"]
 
 
 def test_an_existing_output_is_kept_unless_forced(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
+import pytest
 from num2words import num2words
 from whisper_normalizer.basic import BasicTextNormalizer
 
@@ -16,6 +18,7 @@ from streamser import Recognizer
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Block
 from streamser.events import UtteranceEvent
+from streamser.features.whisper import Encoding, Hypothesis, Whisper
 
 SAMPLES = files("pytest_audioeval") / "samples" / "audio"
 LANGUAGES = ("en", "es", "fr", "it", "pl", "pt")
@@ -74,3 +77,20 @@ def test_the_language_is_recognised() -> None:
     found = [(language, event.language) for language in LANGUAGES for path in clips(language) for event in streamed(path, "auto")]
     right = sum(language == heard for language, heard in found)
     assert right >= 0.6 * len(found), found
+
+
+def test_a_language_once_sure_is_not_asked_for_again_before_the_utterance_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    decode = Whisper.decode
+
+    def noted(self: Whisper, encoding: Encoding, language: str | None, *rest: Any) -> Hypothesis:
+        asked.append(language)
+        return decode(self, encoding, language, *rest)
+
+    monkeypatch.setattr(Whisper, "decode", noted)
+    [path] = [path for path in clips("en") if path.stem == "quick_brown_fox"]
+    utterances = streamed(path, "auto")
+    assert {event.language for event in utterances} == {"en"}
+    assert asked[0] is None
+    assert asked.count("en") >= 1
+    assert asked.count(None) == len(asked) - asked.count("en") >= len(utterances)  # the last word on each asks again

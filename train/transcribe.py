@@ -18,10 +18,9 @@ from tqdm import tqdm
 from streamser.clock import to_samples
 from streamser.errors import StreamserError
 from streamser.features.whisper import FRAME, Whisper
-from streamser.packs.whisper import resolve_whisper
 from train.corpora import read_audio
 from train.corpora.manifest import Clip, read_manifest, write_manifest
-from train.whisper import PACK, WHISPER
+from train.whisper import whisper_folder
 
 LONGEST = to_samples(28.0)  # of a piece; Whisper hears 30 s
 CUT_WITHIN = to_samples(8.0)  # before a piece's longest end, at the quietest place
@@ -128,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.manifest.is_file():
         raise SystemExit(f"{args.manifest}: no such manifest")
     try:
-        whisper = Whisper(resolve_whisper(WHISPER, PACK / "whisper_encoder.onnx"), "auto")
+        whisper = Whisper(whisper_folder(), "auto")
         filled = transcribe_manifest(args.manifest, output, args.language, whisper)
     except StreamserError as error:
         raise SystemExit(str(error)) from None

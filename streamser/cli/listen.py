@@ -6,17 +6,17 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from streamser.cli.options import add_common_options, stream_options
 from streamser.errors import UsageError
+from streamser.sinks.wording import NOTES
 
 if TYPE_CHECKING:
     from streamser.audio.microphone import Microphone
-    from streamser.recognizer import Recognizer
     from streamser.sinks import Sink
 
 
@@ -44,16 +44,17 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         files = open_files(args, stack)
         recognizer = Recognizer.load(args.pack, accelerator=args.accelerator)
-        recognizer.settings(**options)
+        settings = recognizer.settings(**options)
+        labels = [recognizer.ensemble.labels[label] for label in settings.subset]
         microphone = Microphone(device, args.channels)
         stack.callback(microphone.close)
         stack.enter_context(ended_by_signals(microphone, args.seconds))
-        sinks = files + open_screen(args, recognizer, stack)
+        screen = open_screen(args, labels, microphone.channels, stack)
         streams = [recognizer.stream(source=microphone.name, channel=channel, **options) for channel in range(microphone.channels)]
-        if args.format == "jsonl":
-            print(f"streamser: listening to {device}; Ctrl-C ends", file=sys.stderr)
+        if not shows_note(screen):
+            print(f"streamser: listening to {device}; Ctrl-C ends. {NOTES[0]}", file=sys.stderr)
         for event in recognize_source(microphone, streams):
-            for sink in sinks:
+            for sink in files + screen:
                 sink.write(event)
     return 0
 
@@ -70,21 +71,26 @@ def open_files(args: argparse.Namespace, stack: ExitStack) -> list[Sink]:
     return [lines]
 
 
-def open_screen(args: argparse.Namespace, recognizer: Recognizer, stack: ExitStack) -> list[Sink]:
-    """The live display; lines of text where standard output is no terminal."""
+def open_screen(args: argparse.Namespace, labels: Sequence[str], channels: int, stack: ExitStack) -> list[Sink]:
+    """The live display, with a bar for each label that may come out."""
     from rich.console import Console
 
-    from streamser.sinks.live import LiveLines, LiveScreen
-    from streamser.sinks.output import Output
+    from streamser.sinks.live import open_live
 
     if args.format != "live":
         return []
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal may lack letters that were said
-    console = Console()
-    screen: Sink = LiveScreen(console, recognizer.ensemble.labels) if console.is_terminal else LiveLines(Output(None))
+    screen = open_live(Console(), labels, channels)
     stack.callback(screen.close)
     return [screen]
+
+
+def shows_note(sinks: list[Sink]) -> bool:
+    """Whether the screen itself says what labels are, and how to end."""
+    from streamser.sinks.live import LiveScreen
+
+    return any(isinstance(sink, LiveScreen) for sink in sinks)
 
 
 @contextmanager

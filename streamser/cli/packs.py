@@ -51,6 +51,6 @@ def verify_pack(args: argparse.Namespace) -> int:
     from streamser.packs.whisper import verify_whisper
 
     pack = find_pack(args.pack)
-    verify_whisper(pack.whisper, pack.file("whisper_encoder"))
+    verify_whisper(pack.whisper, pack.whisper_graphs)
     print(f"{pack.name}: {len(pack.components)} files and Whisper {pack.whisper.name} are as {pack.folder} says")
     return 0

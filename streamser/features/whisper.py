@@ -1,4 +1,4 @@
-"""Whisper: one encoder graph for the emotion's middle layers and the transcript, and faster-whisper's decoder on its last layer.
+"""Whisper: the encoder up to the emotion's middle layers, its rest where something is decoded, and faster-whisper's decoder.
 
 The encoder hears a short context; the decoder loops on such a short one, so what it attends to is filled up to 30 s with the
 encoder's own states of silence (docs/decisions.md 4).
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from streamser.clock import SAMPLE_RATE
-from streamser.packs.whisper import GRAPH_FILE
+from streamser.packs.whisper import GRAPH_FILES
 from streamser.sessions import open_session, resolve_accelerator
 
 HOP = 160  # samples a mel frame
@@ -29,18 +28,15 @@ LOOP_PENALTY = 1.3  # stops nearly every loop, at the price of a word here and t
 SURE_LOG_PROBABILITY = -0.8  # words of a lower mean are doubted: half of those are wrong
 SURE_NO_SPEECH = 0.8  # and of a higher probability that nobody speaks
 SURE_LANGUAGE = 0.5  # and in a less probable language
+DECODINGS = 2  # at once: successive ones of a recording overlap, and several streams' do
 _SILENCE_FILE = "silence.npy"
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Encoder outputs at 50 Hz: layers float32 [K + 1, T, width], the chosen middle layers and then the last."""
+    """Encoder outputs at 50 Hz: layers float32 [K, T, width], the middle layers that the pack's graph gives."""
 
     layers: np.ndarray
-
-    @property
-    def last(self) -> np.ndarray:
-        return self.layers[-1]
 
 
 @dataclass(frozen=True)
@@ -99,14 +95,15 @@ class Whisper:
         """Load from a folder made by `streamser.packs.whisper.resolve_whisper`."""
         from faster_whisper import WhisperModel
 
-        self.session: onnxruntime.InferenceSession = open_session(folder / GRAPH_FILE, accelerator)
-        self._outputs = [output.name for output in self.session.get_outputs()]
+        self._first, self._second = (open_session(folder / name, accelerator) for name in GRAPH_FILES)
+        self._outputs = [output.name for output in self._first.get_outputs()]
         device = _decoder_device(accelerator)
         self._model = WhisperModel(
             str(folder),
             device=device,
             compute_type="int8" if device == "cpu" else "float16",
             cpu_threads=1,
+            num_workers=DECODINGS,
             local_files_only=True,
         )
         self._silence = self._silent_states(folder)
@@ -116,7 +113,7 @@ class Whisper:
         path = folder / _SILENCE_FILE
         with contextlib.suppress(OSError, ValueError):
             return np.asarray(np.load(path, allow_pickle=False), np.float32)
-        states = self.encode(np.zeros(DECODER_FRAMES * FRAME, np.float32)).last
+        states = self.last(self.encode(np.zeros(DECODER_FRAMES * FRAME, np.float32)))
         with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             np.save(file, states)
             Path(file.name).replace(path)
@@ -130,8 +127,12 @@ class Whisper:
     def encode(self, samples: np.ndarray) -> Encoding:
         """Encode float32 [n] at 16 kHz, n a multiple of 320, at most 30 s."""
         mel = self._model.feature_extractor(samples, padding=HOP)[:, : len(samples) // HOP]
-        outputs = self.session.run(self._outputs, {"mel": np.ascontiguousarray(mel[None], np.float32)})
+        outputs = self._first.run(self._outputs, {"mel": np.ascontiguousarray(mel[None], np.float32)})
         return Encoding(np.concatenate(outputs))
+
+    def last(self, encoding: Encoding) -> np.ndarray:
+        """The encoder's last layer, float32 [T, width]: what the decoder attends to."""
+        return np.asarray(self._second.run(None, {self._outputs[-1]: encoding.layers[-1:]})[0][0])
 
     def decode(self, encoding: Encoding, language: str | None, prior: dict[str, float], least_log_probability: float) -> Hypothesis:
         """Greedy transcript of an encoding, its words aligned in time.
@@ -145,14 +146,15 @@ class Whisper:
         from faster_whisper.tokenizer import Tokenizer
 
         model = self._model
-        states = _storage(np.concatenate([encoding.last, self._silence[len(encoding.last) :]]))
+        last = self.last(encoding)
+        states = _storage(np.concatenate([last, self._silence[len(last) :]]))
         log_probabilities: dict[str, float] = {}
         if language is None:
             log_probabilities = self._detect(states)
             language = max(log_probabilities, key=lambda code: log_probabilities[code] + prior.get(code, 0.0))
         tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
-        written = self._generate(tokenizer, states, len(encoding.last) * FRAME / SAMPLE_RATE, least_log_probability)
-        words = self._align(tokenizer, written.tokens, states, len(encoding.last)) if written.tokens else ()
+        written = self._generate(tokenizer, states, len(last) * FRAME / SAMPLE_RATE, least_log_probability)
+        words = self._align(tokenizer, written.tokens, states, len(last)) if written.tokens else ()
         return Hypothesis(words, language, log_probabilities, written.log_probability, written.no_speech, written.looped)
 
     def _generate(self, tokenizer: Any, states: object, seconds: float, least: float) -> _Written:

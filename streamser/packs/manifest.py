@@ -13,7 +13,7 @@ from streamser.packs.whisper import WhisperSpecification, file_sha256
 
 SCHEMA = 1
 MANIFEST_FILE = "pack.json"
-COMPONENTS = ("whisper_encoder", "pitch", "spectral", "text", "tokenizer", "fusion")
+COMPONENTS = ("whisper_encoder", "whisper_last", "pitch", "spectral", "text", "tokenizer", "fusion")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class Pack:
 
     def file(self, component: str) -> Path:
         return self.folder / self.components[component].file
+
+    @property
+    def whisper_graphs(self) -> list[Path]:
+        """Of its encoder: up to the layers that the fusion hears, and from there to the last."""
+        return [self.file("whisper_encoder"), self.file("whisper_last")]
 
     @property
     def size(self) -> int:

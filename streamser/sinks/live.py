@@ -1,194 +1,120 @@
-"""The live display: what the voice expresses now, how surely, and what was said."""
+"""The live display: the whole terminal while it listens, drawn by a thread of its own; the last picture and the summary stay."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.panel import Panel
-from rich.table import Table
+from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 
-from streamser.events import (
-    DegradedEvent,
-    EmotionEvent,
-    Event,
-    GapEvent,
-    SummaryEvent,
-    TransitionEvent,
-    UtteranceEvent,
-)
+from streamser.events import Event
+from streamser.sinks import Sink
+from streamser.sinks.live_frame import frame
+from streamser.sinks.live_lines import LiveLines
+from streamser.sinks.live_state import LiveState
+from streamser.sinks.live_warnings import Warnings
+from streamser.sinks.look import Look
 from streamser.sinks.output import Output
+from streamser.sinks.wording import summary_line
 
-COLOURS = {
-    "neutral": "white",
-    "anger": "red",
-    "disgust": "green",
-    "fear": "magenta",
-    "happiness": "yellow",
-    "sadness": "blue",
-    "surprise": "cyan",
-}
-WIDTH = 78  # columns, at most: the display is read at 80
-BAR = 40  # characters
-REMEMBERED = 4  # utterances on the screen
-REFRESH = 8  # redraws a second
+IDLE = 0.5  # seconds after which it is drawn anew though nothing came: the terminal may have another size
+SHORTEST = 0.1  # seconds between two pictures
+CLOSING = 2.0  # seconds that a terminal which takes nothing may hold up the end
 
 
-@dataclass
-class Voice:
-    """What the screen says of one channel."""
-
-    emotion: EmotionEvent | None = None
-    utterances: deque[UtteranceEvent] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    utterance_count: int = 0
-    transitions: int = 0
-    gaps: int = 0
-    lost_seconds: float = 0.0
-    degraded: str | None = None
-
-    def take(self, event: Event) -> None:
-        match event:
-            case EmotionEvent():
-                self.emotion = event
-            case UtteranceEvent():
-                self.utterances.append(event)
-                self.utterance_count += 1
-            case TransitionEvent():
-                self.transitions += 1
-            case GapEvent():
-                self.gaps += 1
-                self.lost_seconds += event.lost_seconds
-            case DegradedEvent():
-                self.degraded = event.shed
+def open_live(console: Console, labels: Sequence[str], channels: int = 1) -> Sink:
+    """The screen; lines of text where standard output is no terminal, or one that cannot be drawn on."""
+    if console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows:
+        return LiveScreen(console, labels)
+    return LiveLines(Output(None), channels)
 
 
 class LiveScreen:
-    """A sink that redraws a panel a channel on a terminal, and leaves the summary there at the end."""
+    """A sink. `write` only notes the event, however slow the terminal is; a thread draws.
 
-    def __init__(self, console: Console, labels: tuple[str, ...]) -> None:
-        self._labels = labels
-        self._voices: dict[int, Voice] = {}
-        self._summaries: list[SummaryEvent] = []
+    Args:
+        console: a terminal.
+        labels: the emotions that get a bar.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, console: Console, labels: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
-        self._live = Live(Text("listening ... (Ctrl-C ends)"), console=console, refresh_per_second=REFRESH)
-        self._live.start()
+        self._look = Look.of(console, labels)
+        self._clock = clock
+        self._state = LiveState()
+        self._heard_at = clock()
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._closing = threading.Event()
+        self._broken: Exception | None = None
+        self._warnings = Warnings(sys.stderr, clock)
+        sys.stderr = self._warnings
+        console.set_alt_screen(True)
+        console.show_cursor(False)
+        self._thread = threading.Thread(target=self._draw_until_closed, name="live screen", daemon=True)
+        self._thread.start()
 
     def write(self, event: Event) -> None:
-        if isinstance(event, SummaryEvent):
-            self._summaries.append(event)
-            return
-        self._voices.setdefault(event.channel, Voice()).take(event)
-        ascii_only = self._console.options.ascii_only
-        self._live.update(Group(*(panel(event.source, c, v, self._labels, ascii_only) for c, v in sorted(self._voices.items()))))
+        with self._lock:
+            self._state.take(event)
+            self._heard_at = self._clock()
+        self._changed.set()
 
     def close(self) -> None:
-        self._live.stop()
-        for summary in self._summaries:
-            self._console.print(summary_line(summary), highlight=False)
+        """Give the terminal back, with the last picture, warnings and the summary on it.
 
+        Raises:
+            Exception: whatever broke the drawing, if something did; recognition went on.
+        """
+        self._closing.set()
+        self._changed.set()
+        self._thread.join(CLOSING)
+        if sys.stderr is self._warnings:
+            sys.stderr = self._warnings.beneath
+        try:
+            self._leave()
+        except OSError:
+            return  # the terminal is gone
+        if self._broken is not None and not isinstance(self._broken, OSError):
+            raise self._broken
 
-class LiveLines:
-    """A sink for where nothing can be redrawn: a line for each utterance, change and gap, and for the summary."""
+    def picture(self) -> list[Text]:
+        """The screen of this moment, as lines."""
+        width, height = self._console.size
+        with self._lock:
+            waiting = self._clock() - self._heard_at
+            return frame(self._state, self._look, self._console, width, height, waiting, self._warnings.latest())
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def _draw_until_closed(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._draw()
+                self._changed.wait(IDLE)
+                self._changed.clear()
+                self._closing.wait(SHORTEST)
+        except Exception as error:  # recognition must go on; `close` tells
+            self._broken = error
 
-    def write(self, event: Event) -> None:
-        line = plain_line(event)
-        if line:
-            self._output.write_line(line)
+    def _draw(self) -> None:
+        console, width = self._console, self._console.width
+        lines = [Segment.adjust_line_length(list(line.render(console)), width) for line in self.picture()]
+        console.update_screen_lines(lines)
 
-    def close(self) -> None:
-        self._output.close()
-
-
-def panel(source: str, channel: int, voice: Voice, labels: tuple[str, ...], ascii_only: bool = False) -> RenderableType:
-    """One channel as a box of at most 78 columns."""
-    now = voice.emotion
-    rows: list[RenderableType] = []
-    if now is not None:
-        rows += [headline(now), Text("")]
-        rows.append(bars(now, labels, ascii_only))
-        rows.append(Text(""))
-    for past in voice.utterances:
-        rows.append(Text(f"{clock(past.start)}  {past.label:<10} {past.text}", style=COLOURS.get(past.label, "")))
-    if now is not None and (now.text or now.text_pending):
-        words = Text(f"{clock(now.end)}  ...        {now.text}")
-        words.append(now.text_pending, style="dim italic")
-        rows.append(words)
-    status = f"utterances {voice.utterance_count}   changes {voice.transitions}   "
-    status += f"gaps {voice.gaps} ({voice.lost_seconds:.1f} s lost)"
-    rows += [Text(""), Text(status, style="dim")]
-    if voice.degraded:
-        rows.append(Text(f"this machine is too slow: {voice.degraded} reduced", style="bold"))
-    title = f"{source} {channel}" if channel else source
-    return Panel(Group(*rows), title=Text(title, overflow="ellipsis"), width=WIDTH, title_align="left")
-
-
-def headline(now: EmotionEvent) -> Text:
-    """The emotion and its figures, in words: readable without colour."""
-    if now.state == "no_speech":
-        line = Text("(no speech)", style="dim")
-    else:
-        label = now.stable_label or now.label or ""
-        line = Text(f"{label.upper():<10}", style=f"bold {COLOURS.get(label, '')}".strip())
-        line.append(f" {now.confidence:.0%} sure" if now.confidence is not None else "")
-        line.append(f"   arousal {now.arousal:.2f}" if now.arousal is not None else "")
-        line.append(f"   pitch {now.pitch_hz:.0f} Hz" if now.pitch_hz is not None else "")
-    line.append(f"   {clock(now.end)}")
-    line.append(f"   latency {now.latency:.2f} s" if now.latency is not None else "")
-    return line
-
-
-def bars(now: EmotionEvent, labels: tuple[str, ...], ascii_only: bool = False) -> Table:
-    """A bar an emotion, with its probability in figures; empty in silence."""
-    full, empty = ("#", ".") if ascii_only else ("█", "·")
-    table = Table.grid(padding=(0, 1))
-    for label in labels:
-        probability = (now.probabilities or {}).get(label)
-        length = round((probability or 0.0) * BAR)
-        bar = Text(full * length, style=COLOURS.get(label, ""))
-        bar.append(empty * (BAR - length), style="dim")
-        mark = ">" if label == now.stable_label else " "
-        table.add_row(f"{mark} {label}", bar, "" if probability is None else f"{probability:.2f}")
-    return table
-
-
-def plain_line(event: Event) -> str | None:
-    """An event as a line of text; None for those that come every step."""
-    match event:
-        case UtteranceEvent():
-            line = f"{clock(event.start)}  {event.label} {event.confidence:.0%}"
-            return f"{line}  {event.text}" if event.text else line
-        case TransitionEvent():
-            return f"{clock(event.start)}  -> {event.to_label}"
-        case GapEvent():
-            return f"{clock(event.start)}  gap: {event.lost_seconds:.2f} s lost ({event.reason})"
-        case DegradedEvent():
-            return f"{clock(event.start)}  too slow: {event.shed} reduced"
-        case SummaryEvent():
-            return summary_line(event)
-        case _:
-            return None
-
-
-def summary_line(event: SummaryEvent) -> str:
-    """How long each emotion lasted, the longest first, and what went wrong."""
-    lasted = sorted(((s, name) for name, s in event.seconds.items() if s > 0), reverse=True)
-    parts = [f"{name.replace('_', ' ')} {seconds:.1f} s" for seconds, name in lasted]
-    line = f"{clock(event.end)} heard: {', '.join(parts) or 'nothing'}; {event.utterances} utterances"
-    if event.gaps:
-        line += f"; {event.gaps} gaps, {event.lost_seconds:.1f} s lost"
-    if event.latency:
-        line += f"; latency {event.latency['median']:.2f} s median, {event.latency['p95']:.2f} s p95"
-    return line
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss, or mm:ss in the first hour."""
-    minutes, whole = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes:02}:{whole:02}"
+    def _leave(self) -> None:
+        console = self._console
+        console.show_cursor(True)
+        console.set_alt_screen(False)
+        with self._lock:
+            summaries = self._state.summaries
+            if self._state.voices and self._broken is None:
+                for line in frame(self._state, self._look, console, console.width, console.height, None):
+                    console.print(line, soft_wrap=True)
+        self._warnings.repeat()
+        for summary in summaries:
+            name = f"channel {summary.channel}  " if len(summaries) > 1 else ""
+            console.print(Text(name + summary_line(summary)))

@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from streamser.errors import PackError
-from streamser.packs.whisper import resolve_whisper
 from streamser.packs.whisper_weights import read_variables
 from train.encoders import FRAME
-from train.whisper import PACK, WHISPER
+from train.whisper import whisper_folder
 
 HEAD_WIDTH = 64  # in every published size
 HOP = 160  # samples a mel frame
@@ -95,7 +94,7 @@ def model_file(name: str) -> Path:
     """
     if name == "whisper-base":
         try:
-            return resolve_whisper(WHISPER, PACK / "whisper_encoder.onnx") / "model.bin"
+            return whisper_folder() / "model.bin"
         except PackError as error:
             raise SystemExit(str(error)) from None
     if name == "whisper-tiny":

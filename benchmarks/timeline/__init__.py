@@ -1,0 +1,1 @@
+"""How well the time line follows a voice whose emotion changes: composed streams, scores, tables."""
