@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import numpy as np
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Channels
 from streamser.clock import SAMPLE_RATE, to_samples
+from streamser.enrolment import ONE_VOICE, Enrolment
 from streamser.ensemble import Ensemble
 from streamser.errors import UsageError
 from streamser.events import Event
 from streamser.feature_stream import Features
 from streamser.features.whisper import DECODINGS
 from streamser.judge import Judge
-from streamser.packs.manifest import HistorySettings, Pack
+from streamser.packs.manifest import Pack
 from streamser.packs.resolve import find_pack
 from streamser.recording import recognize_source
 from streamser.speaker_history import SpeakerStatistics
@@ -27,8 +28,6 @@ from streamser.stream import Stream, StreamSettings
 
 GRID = 320  # samples: step and window are multiples of it, so that every network's frames fit
 MAX_WINDOW = 8.0  # seconds, the longest that training has seen
-LEAST_ENROLMENT = 3.0  # seconds of speech
-ONE_VOICE = HistorySettings(floor=1.0, voice_threshold=math.inf)  # of an enrolment: one person's, all of it ordinary
 
 
 class Recognizer:
@@ -113,6 +112,8 @@ class Recognizer:
         settings = self.settings(**options)
         if isinstance(enrolment, (str, Path)):
             enrolment = SpeakerStatistics.load(enrolment)
+        if enrolment is not None and enrolment.fusion not in ("", self.pack.components["fusion"].sha256):
+            raise UsageError(f"the enrolment was made with the pack {enrolment.pack}, not with this {self.pack.name}: enrol again")
         try:
             judge = Judge(self.ensemble, settings.subset, enrolment)
         except UsageError as error:
@@ -129,24 +130,27 @@ class Recognizer:
             UsageError: the pack remembers no voices, or there is too little speech.
             AudioError: it cannot be read.
         """
+        enrolment = self.enrolment()
+        if isinstance(recording, np.ndarray):
+            enrolment.feed(recording)
+        else:
+            with closing(open_file(recording)) as source:
+                for _ in enrolment.hear(source):
+                    pass
+        return enrolment.statistics()
+
+    def enrolment(self) -> Enrolment:
+        """Begin to hear how a person ordinarily sounds, bit by bit.
+
+        Raises:
+            UsageError: the pack remembers no voices.
+        """
         if self.ensemble.history is None:
             raise UsageError(f"the pack {self.pack.name} remembers no voices, so nobody can be enrolled: take another pack")
         settings = self.settings(transcript=False)
         judge = Judge(self.ensemble, settings.subset, history=ONE_VOICE)
         stream = Stream(self.features, self.ensemble, self.pool, settings, "enrolment", 0, judge)
-        if isinstance(recording, np.ndarray):
-            stream.feed(recording)
-            stream.finish()
-        else:
-            for _ in recognize_source(open_file(recording), [stream]):
-                pass
-        heard = judge.voices.histories[0] if judge.voices.histories else None
-        if heard is None or heard.seconds < LEAST_ENROLMENT:
-            raise UsageError(
-                f"an enrolment needs {LEAST_ENROLMENT:g} seconds of speech, and {heard.seconds if heard else 0:.1f} were heard: "
-                "record more of it, in a quiet place"
-            )
-        return heard
+        return Enrolment(stream, judge, self.pack)
 
     def recognize(self, path: str | Path, channels: Channels = "mix", **options: Any) -> Iterator[Event]:
         """Recognise a recording of any length, event by event; `channels` is `mix` or `split`, other options as in `settings`.

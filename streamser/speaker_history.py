@@ -26,13 +26,16 @@ class SpeakerStatistics:
     """How a voice has sounded: weighted means over its utterances, so far as they were heard.
 
     mean, square: float32 [D], of the utterances' statistics and of their squares. voice: float32 [V], its voice print.
-    seconds: the evidence, above 0. Raises ValueError where they do not fit each other.
+    seconds: the evidence, above 0. pack, fusion: of an enrolment, the pack that heard it (name and version) and the SHA-256 of its
+    fusion graph. Raises ValueError where they do not fit each other.
     """
 
     mean: np.ndarray
     square: np.ndarray
     voice: np.ndarray
     seconds: float
+    pack: str = ""
+    fusion: str = ""
 
     def __post_init__(self) -> None:
         for name in ("mean", "square", "voice"):
@@ -54,7 +57,8 @@ class SpeakerStatistics:
         """
         try:
             with Path(path).open("wb") as file:
-                np.savez(file, mean=self.mean, square=self.square, voice=self.voice, seconds=np.float64(self.seconds))
+                arrays = {"mean": self.mean, "square": self.square, "voice": self.voice}
+                np.savez(file, **arrays, seconds=np.float64(self.seconds), pack=np.str_(self.pack), fusion=np.str_(self.fusion))
         except OSError as error:
             raise UsageError(f"the enrolment {path} cannot be written: {error.strerror or error}") from error
 
@@ -69,10 +73,11 @@ class SpeakerStatistics:
             with np.load(path, allow_pickle=False) as arrays:
                 if not isinstance(arrays, np.lib.npyio.NpzFile):
                     raise ValueError("one array, not an archive of four")
-                return cls(arrays["mean"], arrays["square"], arrays["voice"], float(arrays["seconds"]))
+                heard = (arrays["mean"], arrays["square"], arrays["voice"], float(arrays["seconds"]))
+                return cls(*heard, str(arrays["pack"]), str(arrays["fusion"]))
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             told = getattr(error, "strerror", None) or (error.args[0] if error.args else error)
-            raise UsageError(f"the enrolment {path} cannot be read ({told}): make it again with Recognizer.enrol") from error
+            raise UsageError(f"the enrolment {path} cannot be read ({told}): make it again with `streamser enrol`") from error
 
 
 @dataclass

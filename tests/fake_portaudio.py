@@ -50,6 +50,8 @@ class PortAudio:
         self.closed = 0
         self.restarts = 0
         self.default = SimpleNamespace(device=[0, 0])
+        self.host_api = "ALSA"
+        self.WasapiSettings = SimpleNamespace
         self.names = ["USB mic"]
         self.channels, self.rate = 1, 16_000
         self.starts = True
@@ -67,7 +69,7 @@ class PortAudio:
         ] + outputs
 
     def query_hostapis(self) -> list[dict[str, str]]:
-        return [{"name": "ALSA"}]
+        return [{"name": self.host_api}]
 
     def _terminate(self) -> None:
         self.restarts += 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamser.audio import microphone as microphone_module
-from streamser.audio.devices import list_devices
+from streamser.audio.devices import find_device, list_devices
 from streamser.audio.microphone import Microphone
 from streamser.audio.pieces import Block, Channels, Lost, Piece
 from streamser.errors import AudioError
@@ -108,6 +108,15 @@ def test_digital_silence_is_explained_once(portaudio: PortAudio, caplog: pytest.
     listening(portaudio, play)
     assert [record.getMessage() for record in caplog.records if "digital silence" in record.getMessage()] != []
     assert len(caplog.records) == 1
+
+
+def test_windows_may_convert_channels_where_wasapi_would_refuse_them(portaudio: PortAudio) -> None:
+    portaudio.host_api, portaudio.channels = "Windows WASAPI", 4
+    Microphone(find_device(None, list_devices()))
+    assert portaudio.streams[-1].settings["extra_settings"].auto_convert
+    portaudio.host_api = "Core Audio"
+    Microphone(find_device(None, list_devices()))
+    assert portaudio.streams[-1].settings["extra_settings"] is None
 
 
 def test_a_device_that_cannot_be_opened_is_said(portaudio: PortAudio) -> None:

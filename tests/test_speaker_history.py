@@ -152,10 +152,10 @@ def test_what_is_hardly_speech_joins_no_history() -> None:
 
 def test_an_enrolment_is_saved_and_read(tmp_path: Path) -> None:
     path = tmp_path / "me.voice"
-    before = statistics(value=0.3)
+    before = replace(statistics(value=0.3), pack="default 9", fusion="f00")
     before.save(path)
     after = SpeakerStatistics.load(path)
-    for name in ("mean", "square", "voice", "seconds"):
+    for name in ("mean", "square", "voice", "seconds", "pack", "fusion"):
         assert np.array_equal(getattr(before, name), getattr(after, name))
 
 
@@ -168,11 +168,13 @@ def test_an_enrolment_is_saved_and_read(tmp_path: Path) -> None:
         ({"square": np.ones(5, np.float32)}, "mean has 4 columns, square 5"),
         ({"voice": np.array([np.nan], np.float32)}, "voice holds NaN"),
         ({"seconds": 0.0}, "evidence of 0.0 seconds"),
+        ({"fusion": None}, "fusion is not a file in the archive"),
         ({"mean": np.array([{}], object)}, "Object arrays cannot be loaded"),
     ],
 )
 def test_an_enrolment_that_is_none(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     whole = {"mean": np.ones(4, np.float32), "square": np.ones(4, np.float32), "voice": np.ones(2, np.float32), "seconds": 3.0}
+    whole |= {"pack": "default 9", "fusion": "f00"}
     np.savez(tmp_path / "bad.npz", **{name: value for name, value in (whole | change).items() if value is not None})
     with pytest.raises(UsageError, match=rf"bad\.npz cannot be read .*{message}.*make it again"):
         SpeakerStatistics.load(tmp_path / "bad.npz")

@@ -140,6 +140,8 @@ class Microphone:
                 blocksize=round(BLOCK * device.rate),
                 dtype="float32",
                 latency="low",
+                # Shared WASAPI takes its own number of channels and nothing else, unless Windows may convert.
+                extra_settings=sounddevice.WasapiSettings(auto_convert=True) if "WASAPI" in device.host_api else None,
                 callback=self._capture.callback,
             )
             self._stream.start()

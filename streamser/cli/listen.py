@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from streamser.cli.options import add_common_options, stream_options
+from streamser.cli.options import add_common_options, enrolment, stream_options
 from streamser.errors import UsageError
 from streamser.sinks.wording import NOTES
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from streamser.recognizer import Recognizer
     from streamser.recording import recognize_source
 
-    options = stream_options(args)
+    options, known = stream_options(args), enrolment(args)
     if args.seconds is not None and not args.seconds > 0:
         raise UsageError(f"--seconds {args.seconds:g} is not a length of time")
     device = find_device(args.device, list_devices())
@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         stack.callback(microphone.close)
         stack.enter_context(ended_by_signals(microphone, args.seconds))
         screen = open_screen(args, labels, microphone.channels, stack)
-        streams = [recognizer.stream(source=microphone.name, channel=channel, **options) for channel in range(microphone.channels)]
+        streams = [
+            recognizer.stream(source=microphone.name, channel=channel, enrolment=known, **options)
+            for channel in range(microphone.channels)
+        ]
         if not shows_note(screen):
             print(f"streamser: listening to {device}; Ctrl-C ends. {NOTES[0]}", file=sys.stderr)
         for event in recognize_source(microphone, streams):

@@ -17,7 +17,8 @@ from streamser.sinks.output import ReaderGoneError, silence_standard_output
 VERBS = {
     "listen": "recognise a microphone, live",
     "recognize": "recognise recordings, addresses or standard input",
-    "devices": "list the microphones",
+    "enrol": "remember how a person ordinarily sounds",
+    "devices": "list the microphones, or watch their level",
     "packs": "list, show and verify model packs",
     "check": "say whether this installation works, and how to mend it",
 }

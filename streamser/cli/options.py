@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamser.errors import UsageError
+
+if TYPE_CHECKING:
+    from streamser.speaker_history import SpeakerStatistics
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +21,21 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-transcript", action="store_true", help="judge the voice alone, without its words")
     parser.add_argument("--words", action="store_true", help="give each utterance its words' times")
     parser.add_argument("--labels", metavar="A,B,C", help="choose among these labels only")
+    parser.add_argument("--enrolment", metavar="NAME|FILE", help="of who speaks, from `streamser enrol`")
     parser.add_argument("--channels", default="mix", choices=("mix", "split"), help="one time line, or one a channel (%(default)s)")
+
+
+def enrolment(args: argparse.Namespace) -> SpeakerStatistics | None:
+    """The person that --enrolment names.
+
+    Raises:
+        UsageError: nobody of that name, or a file that cannot be read.
+    """
+    if args.enrolment is None:
+        return None
+    from streamser.enrolment_files import find_enrolment
+
+    return find_enrolment(args.enrolment)
 
 
 def stream_options(args: argparse.Namespace) -> dict[str, Any]:

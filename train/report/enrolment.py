@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from streamser.recognizer import LEAST_ENROLMENT, ONE_VOICE
+from streamser.enrolment import LEAST as LEAST_ENROLMENT
+from streamser.enrolment import ONE_VOICE
 from streamser.speaker_history import SpeakerStatistics, Voices
 from train.corpora import LABELS
 from train.features import Collection
