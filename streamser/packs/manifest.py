@@ -121,7 +121,7 @@ def read_pack(folder: Path, verify: bool = True) -> Pack:
     try:
         pack = _parse(folder, fields)
     except (KeyError, TypeError, ValueError) as error:
-        raise PackError(f"{path} is incomplete: {type(error).__name__} at {error}") from error
+        raise PackError(f"{path} is incomplete: {type(error).__name__} at {error}; export it again with this version") from error
     if verify:
         for component in pack.components.values():
             _verify(folder, component)
