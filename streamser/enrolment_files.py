@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from streamser.errors import UsageError
+from streamser.sinks.wording import JOINERS
 from streamser.speaker_history import SpeakerStatistics
 
 SUFFIX = ".npz"
-NAME = re.compile(r"\w[\w .@-]{0,63}")
+LONGEST = 64  # characters of a name
+LONGEST_FILE = 200  # bytes; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,17 @@ class Stored:
 
 def enrolments_folder() -> Path:
     """STREAMSER_ENROLMENTS, else XDG_DATA_HOME/streamser/enrolments, else ~/.local/share/streamser/enrolments."""
-    if "STREAMSER_ENROLMENTS" in os.environ:
-        return Path(os.environ["STREAMSER_ENROLMENTS"])
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "streamser" / "enrolments"
+    if own := os.environ.get("STREAMSER_ENROLMENTS"):
+        return Path(own)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "streamser" / "enrolments"
+
+
+def is_name(name: str) -> bool:
+    """Whether it can be a person's: words of any script, and nothing that means something to a file system or a terminal."""
+    if not 0 < len(name) <= LONGEST or not name[0].isalnum() or name.endswith((SUFFIX, " ", ".")):
+        return False
+    fit = all(c.isalnum() or c in f" .@_-{JOINERS}" or unicodedata.category(c) in ("Mn", "Mc") for c in name)
+    return fit and len(name.encode()) <= LONGEST_FILE
 
 
 def enrolment_path(name: str) -> Path:
@@ -38,11 +48,11 @@ def enrolment_path(name: str) -> Path:
     Raises:
         UsageError: it is not fit to be a name.
     """
-    if not NAME.fullmatch(name) or name.endswith((SUFFIX, " ", ".")):
+    if not is_name(name):
         raise UsageError(
-            f"{name!r} is no name for an enrolment: take letters, digits, blanks and . @ _ - (at most 64), as in `anna`"
+            f"{name!r} is no name for an enrolment: take letters, digits, blanks and . @ _ - (at most {LONGEST}), as in `anna`"
         )
-    return enrolments_folder() / f"{name}{SUFFIX}"
+    return enrolments_folder() / f"{unicodedata.normalize('NFC', name)}{SUFFIX}"
 
 
 def stored_enrolments() -> Iterator[Stored]:
@@ -53,19 +63,24 @@ def stored_enrolments() -> Iterator[Stored]:
 
 
 def keep_enrolment(name: str, statistics: SpeakerStatistics, force: bool = False) -> Path:
-    """Keep it under that name, readable by its owner alone; returns the file.
+    """Keep it under that name, readable by its owner alone; returns the file. One that was there stays until this one is whole.
 
     Raises:
         UsageError: there is one of that name and `force` is not set, or it cannot be written.
     """
     path = check_free(name, force)
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            statistics.save(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"the enrolment {path} cannot be written: {error.strerror or error}") from error
-    statistics.save(path)
     return path
 
 
@@ -97,17 +112,17 @@ def remove_enrolment(name: str) -> None:
 
 
 def find_enrolment(wanted: str) -> SpeakerStatistics:
-    """The enrolment of that name; or, where it looks like a path or ends in .npz, in that file.
+    """The enrolment of that name, else in that file.
 
     Raises:
         UsageError: there is none, or it cannot be read.
     """
-    if wanted.endswith(SUFFIX) or Path(wanted).name != wanted:
+    if is_name(wanted) and (path := enrolment_path(wanted)).exists():
+        return SpeakerStatistics.load(path)
+    if wanted.endswith(SUFFIX) or Path(wanted).name != wanted or Path(wanted).is_file():
         return SpeakerStatistics.load(wanted)
-    path = enrolment_path(wanted)
-    if not path.exists():
-        raise UsageError(f"nobody called {wanted} is enrolled: {known_names()}")
-    return SpeakerStatistics.load(path)
+    enrolment_path(wanted)
+    raise UsageError(f"nobody called {wanted} is enrolled, and there is no such file: {known_names()}")
 
 
 def known_names() -> str:

@@ -6,6 +6,7 @@ Training runs this very class over its clips, so that there is one numeric path.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -116,6 +117,44 @@ class FeatureStream:
         self.ring.jump(now)
         self.segmenter.jump(now)
         self._start_networks(now)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that is known after a step that was judged, without samples."""
+        return {
+            "now": self.now,
+            "since": self.since,
+            "segmenter": self.segmenter,
+            "utterance": self.utterance,
+            "onset": self._onset,
+            "origin": self._origin,
+            "voice": self._voice.snapshot(),
+            "pitch": self._pitch.snapshot(),
+            "spectral": self._spectral.snapshot(),
+            "f0": self._f0,
+            "f0_first": self._f0_first,
+            "columns": self._columns,
+            "column_first": self._column_first,
+        }
+
+    def passage(self, state: dict[str, Any]) -> tuple[int, int]:
+        """The sample indices [start, end) of the audio that `restore` takes."""
+        return max(state["origin"], state["now"] - self.ring.capacity), state["now"]
+
+    def restore(self, state: dict[str, Any], samples: np.ndarray) -> None:
+        """Take back a snapshot of a stream with the same settings; samples: float32, its passage."""
+        self.now, self.since, self.segmenter = state["now"], state["since"], state["segmenter"]
+        self.utterance = self.segmenter.utterance or state["utterance"]
+        self._onset = state["onset"]
+        self._start_networks(state["origin"])
+        self.ring.jump(self.now - len(samples))
+        self.ring.write(samples)
+        heard = self.now - self._origin
+        recent = self.ring.read(self.now - SAMPLE_RATE, self.now)  # more than any network keeps
+        self._voice.restore(state["voice"], heard, recent)
+        self._pitch.restore(state["pitch"], heard, recent)
+        self._spectral.restore(state["spectral"], heard, recent)
+        self._f0, self._f0_first = state["f0"], state["f0_first"]
+        self._columns, self._column_first = state["columns"], state["column_first"]
 
     def in_speech(self) -> bool:
         """Whether the stretch since the last judgement holds speech of an utterance."""

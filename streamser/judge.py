@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +28,10 @@ class Judge:
         history: HistorySettings | None = None,
     ) -> None:
         """subset: int [n], indices of the labels to choose from. history: other settings than the pack's, if it has any.
+        enrolment: made with this very pack.
 
         Raises:
-            UsageError: an enrolment that the pack's graph cannot take.
+            UsageError: an enrolment, where the pack remembers no voices.
         """
         self._ensemble = ensemble
         self._subset = subset
@@ -40,7 +42,10 @@ class Judge:
         self._neutral = ensemble.labels.index(NEUTRAL) if NEUTRAL in ensemble.labels else None
         self._enrolment = enrolment
         if enrolment is not None:
-            self._check(enrolment)
+            if self._history is None:
+                raise UsageError(
+                    "the pack remembers no voices, so an enrolment has no use with it: leave it out or take another pack"
+                )
             self.voices.histories.append(enrolment)
 
     def step(self, inputs: FusionInput, utterance: int, new: float) -> Decision:
@@ -90,12 +95,14 @@ class Judge:
         if self._enrolment is not None:
             self.voices.histories.append(self._enrolment)
 
-    def _check(self, enrolment: SpeakerStatistics) -> None:
-        ensemble = self._ensemble
-        if self._history is None:
-            raise UsageError("the pack remembers no voices, so an enrolment has no use with it: leave it out or take another pack")
-        if (len(enrolment.mean), len(enrolment.voice)) != (ensemble.history_width, ensemble.voice_width):
-            raise UsageError(
-                f"the enrolment has {len(enrolment.mean)} statistics and a voice print of {len(enrolment.voice)}, where the pack "
-                f"has {ensemble.history_width} and {ensemble.voice_width}: enrol again with this pack"
-            )
+    def evidence(self) -> float:
+        """Seconds of speech that count for any voice, those of utterances that have not ended included."""
+        return sum(voice.seconds for voice in self.voices.histories) + sum(spoken.evidence for spoken in self._open.values())
+
+    def snapshot(self) -> dict[str, Any]:
+        """The voices, of which nothing is audio."""
+        return {"histories": self.voices.histories, "open": self._open}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back a snapshot of a judge with the same enrolment."""
+        self.voices.histories, self._open = state["histories"], state["open"]

@@ -13,7 +13,7 @@ import numpy as np
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Channels
 from streamser.clock import SAMPLE_RATE, to_samples
-from streamser.enrolment import ONE_VOICE, Enrolment
+from streamser.enrolment import ONE_VOICE, Enrolment, check_pack
 from streamser.ensemble import Ensemble
 from streamser.errors import UsageError
 from streamser.events import Event
@@ -112,12 +112,12 @@ class Recognizer:
         settings = self.settings(**options)
         if isinstance(enrolment, (str, Path)):
             enrolment = SpeakerStatistics.load(enrolment)
-        if enrolment is not None and enrolment.fusion not in ("", self.pack.components["fusion"].sha256):
-            raise UsageError(f"the enrolment was made with the pack {enrolment.pack}, not with this {self.pack.name}: enrol again")
         try:
             judge = Judge(self.ensemble, settings.subset, enrolment)
         except UsageError as error:
             raise UsageError(f"pack {self.pack.name}: {error}") from error
+        if enrolment is not None:
+            check_pack(enrolment, self.pack)
         return Stream(self.features, self.ensemble, self.pool, settings, source, channel, judge)
 
     def enrol(self, recording: str | Path | np.ndarray) -> SpeakerStatistics:

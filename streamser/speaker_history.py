@@ -57,8 +57,9 @@ class SpeakerStatistics:
         """
         try:
             with Path(path).open("wb") as file:
-                arrays = {"mean": self.mean, "square": self.square, "voice": self.voice}
-                np.savez(file, **arrays, seconds=np.float64(self.seconds), pack=np.str_(self.pack), fusion=np.str_(self.fusion))
+                pack, fusion = np.str_(self.pack), np.str_(self.fusion)
+                seconds = np.float64(self.seconds)
+                np.savez(file, mean=self.mean, square=self.square, voice=self.voice, seconds=seconds, pack=pack, fusion=fusion)
         except OSError as error:
             raise UsageError(f"the enrolment {path} cannot be written: {error.strerror or error}") from error
 
@@ -74,6 +75,8 @@ class SpeakerStatistics:
                 if not isinstance(arrays, np.lib.npyio.NpzFile):
                     raise ValueError("one array, not an archive of four")
                 heard = (arrays["mean"], arrays["square"], arrays["voice"], float(arrays["seconds"]))
+                if "fusion" not in arrays:
+                    raise ValueError("an older streamser made it, which did not note the pack")
                 return cls(*heard, str(arrays["pack"]), str(arrays["fusion"]))
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             told = getattr(error, "strerror", None) or (error.args[0] if error.args else error)
@@ -181,6 +184,11 @@ class SpokenUtterance:
         self._known += weight * known
         self._weight += weight
 
+    @property
+    def evidence(self) -> float:
+        """Seconds of speech heard in it; 0 as long as it is hardly speech."""
+        return self.seconds if self._weight and self._known / self._weight >= LEAST_KNOWN else 0.0
+
     def join(self, voices: Voices, floor: float, neutral: int | None) -> None:
         """Now that it has ended, add it to its voice's history: by floor + (1 - floor) * p(neutral) of its seconds.
 
@@ -188,9 +196,7 @@ class SpokenUtterance:
             floor: the share of an utterance that does not seem neutral at all; with 1, all count the same.
             neutral: the column of that label; None where the pack has none, and then all count in full.
         """
-        if self._statistics is None or self._voice is None or self._log_posterior is None:
-            return
-        if self._known / self._weight < LEAST_KNOWN:
+        if self._statistics is None or self._voice is None or self._log_posterior is None or not self.evidence:
             return
         share = 1.0
         if neutral is not None:

@@ -12,6 +12,7 @@ takes the words that were spoken in it, so that none is lost or doubled at the c
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,7 +56,7 @@ class _Decoding:
     due: int
     run: int
     anchor: int
-    samples: np.ndarray  # from the anchor to `due`, or to the utterance's end
+    samples: np.ndarray  # from the anchor to `due`, or to the utterance's end; then empty in a stream that was restored
     last: Utterance | None  # the utterance that ends with this decoding
     future: Future[Hypothesis]
 
@@ -138,6 +139,25 @@ class Transcript:
             finals += self._take(self._waiting.popleft())
         return finals
 
+    def snapshot(self) -> dict[str, Any]:
+        """All that is known between two blocks of a recording, without samples; waits for what is being decoded."""
+        waiting = [(one.due, one.run, one.anchor, one.last, one.future.result()) for one in self._waiting]
+        return {"waiting": waiting, "prior": self._prior, "runs": self._runs, "cut": [*self._cut]}
+
+    @staticmethod
+    def passages(state: dict[str, Any]) -> list[tuple[int, int]]:
+        """The sample indices [start, end) of the audio that `restore` reads: what was open when it went to the decoder."""
+        return [(anchor, due) for due, _, anchor, last, _ in state["waiting"] if last is None]
+
+    def restore(self, state: dict[str, Any], read: Callable[[int, int], np.ndarray]) -> None:
+        """Take back a snapshot; `read` gives the samples of its passages."""
+        self._prior, self._runs, self._cut = state["prior"], state["runs"], deque(state["cut"])
+        for due, run, anchor, last, hypothesis in state["waiting"]:
+            samples = _whole_frames(read(anchor, due)) if last is None else np.zeros(0, np.float32)
+            future: Future[Hypothesis] = Future()
+            future.set_result(hypothesis)
+            self._waiting.append(_Decoding(due, run, anchor, samples, last, future))
+
     def _run(self, utterance: Utterance) -> RunText:
         return self._runs.setdefault(utterance.run, RunText(utterance.anchor))
 
@@ -149,7 +169,7 @@ class Transcript:
         samples = ring.read(anchor, end)
         if last:
             samples = np.pad(samples, (0, SILENT_TAIL))
-        samples = np.pad(samples, (0, -len(samples) % FRAME))
+        samples = _whole_frames(samples)
         prior = dict(self._prior)
         language = self._language or (None if last else self._run(utterance).sure_language)
 
@@ -221,6 +241,10 @@ class Transcript:
         if hypothesis.words:
             for code, value in hypothesis.language_log_probabilities.items():
                 self._prior[code] = self._prior.get(code, 0.0) + value
+
+
+def _whole_frames(samples: np.ndarray) -> np.ndarray:
+    return np.pad(samples, (0, -len(samples) % FRAME))
 
 
 def _upper(utterance: Utterance) -> int | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import streamser
 from benchmarks import virtual_microphone
 from streamser.clock import SAMPLE_RATE, to_seconds
 from streamser.events import EmotionEvent, Event, GapEvent, SummaryEvent, UtteranceEvent
@@ -88,6 +90,7 @@ class QuietRecognizer:
     def __init__(self) -> None:
         self.streams: list[QuietStream] = []
         self.ensemble = SimpleNamespace(labels=LABELS)
+        self.pack = SimpleNamespace(folder=Path(streamser.__file__).parent / "packs" / "default")
 
     def settings(self, labels: Sequence[str] | None = None, **options: Any) -> SimpleNamespace:
         return SimpleNamespace(subset=[LABELS.index(label) for label in labels or LABELS])

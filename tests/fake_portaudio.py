@@ -51,7 +51,6 @@ class PortAudio:
         self.restarts = 0
         self.default = SimpleNamespace(device=[0, 0])
         self.host_api = "ALSA"
-        self.WasapiSettings = SimpleNamespace
         self.names = ["USB mic"]
         self.channels, self.rate = 1, 16_000
         self.starts = True

@@ -8,6 +8,7 @@ import tracemalloc
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -180,3 +181,25 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert longest < 16_000
     assert peak < 2_000_000  # the samples alone would take 38 MB
+
+
+@pytest.mark.parametrize(("name", "video", "audio"), [("clip.mp4", "mpeg4", "aac"), ("clip.mkv", "mpeg4", "flac")])
+def test_the_sound_of_a_video(tmp_path: Path, name: str, video: str, audio: str) -> None:
+    path = tmp_path / name
+    samples = tone(2.0, 16_000).astype(np.float32)
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream(video, rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream(audio, rate=16_000, layout="mono")
+        for index in range(20):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 12 * index, np.uint8), format="rgb24")
+            container.mux(pictures.encode(picture))
+        for start in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None, start : start + 1024]), "fltp", "mono")
+            frame.sample_rate, frame.pts = 16_000, start
+            container.mux(sound.encode(frame))
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
+    heard = np.concatenate([piece.samples for piece in open_file(path) if isinstance(piece, Block)])
+    assert len(heard) == pytest.approx(32_000, abs=2100)
+    assert float(np.abs(heard[4000:28_000]).max()) == pytest.approx(0.5, abs=0.05)

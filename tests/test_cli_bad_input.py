@@ -147,7 +147,7 @@ def test_outputs_are_checked_before_any_work(
     for output, message in (
         (tmp_path / "old.jsonl", "exists: choose another name, or overwrite it with --force"),
         (tmp_path / "no" / "o.jsonl", "cannot be written: no such file or directory"),
-        (tmp_path, "cannot be written: is a directory"),
+        (tmp_path / "old.jsonl" / "results", "cannot be written: not a directory"),
     ):
         assert main(["recognize", str(good), "-o", str(output)]) == 1
         assert message in one_line(capsys.readouterr().err)

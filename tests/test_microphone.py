@@ -110,13 +110,15 @@ def test_digital_silence_is_explained_once(portaudio: PortAudio, caplog: pytest.
     assert len(caplog.records) == 1
 
 
-def test_windows_may_convert_channels_where_wasapi_would_refuse_them(portaudio: PortAudio) -> None:
-    portaudio.host_api, portaudio.channels = "Windows WASAPI", 4
-    Microphone(find_device(None, list_devices()))
-    assert portaudio.streams[-1].settings["extra_settings"].auto_convert
+def test_wasapi_is_opened_with_what_it_has_since_it_refuses_all_else(portaudio: PortAudio) -> None:
+    portaudio.host_api, portaudio.channels, portaudio.rate = "Windows WASAPI", 4, 48_000
+    assert Microphone(find_device(None, list_devices())).channels == 1
+    settings = portaudio.streams[-1].settings
+    assert (settings["channels"], settings["samplerate"]) == (4, 48_000)
+    assert settings.get("extra_settings") is None  # no conversion by Windows
     portaudio.host_api = "Core Audio"
     Microphone(find_device(None, list_devices()))
-    assert portaudio.streams[-1].settings["extra_settings"] is None
+    assert portaudio.streams[-1].settings["channels"] == 2
 
 
 def test_a_device_that_cannot_be_opened_is_said(portaudio: PortAudio) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from streamser import Recognizer, SpeakerStatistics, Stream
 from streamser.audio.file import open_file
-from streamser.audio.pieces import Block
+from streamser.audio.pieces import Block, Lost, Piece
 from streamser.clock import SAMPLE_RATE, to_samples
 from streamser.ensemble import Ensemble
 from streamser.errors import PackError, UsageError
@@ -168,7 +169,7 @@ def test_an_enrolment_is_saved_and_read(tmp_path: Path) -> None:
         ({"square": np.ones(5, np.float32)}, "mean has 4 columns, square 5"),
         ({"voice": np.array([np.nan], np.float32)}, "voice holds NaN"),
         ({"seconds": 0.0}, "evidence of 0.0 seconds"),
-        ({"fusion": None}, "fusion is not a file in the archive"),
+        ({"fusion": None}, "an older streamser made it, which did not note the pack"),
         ({"mean": np.array([{}], object)}, "Object arrays cannot be loaded"),
     ],
 )
@@ -261,7 +262,7 @@ def test_a_voice_too_far_from_those_before_it_is_judged_as_if_it_were_the_first(
 
 @pytest.mark.parametrize(("seconds", "remembered"), [(1.0, True), (3.0, False)])
 def test_a_long_gap_forgets_what_was_heard_but_not_who_was_enrolled(graph: Path, seconds: float, remembered: bool) -> None:
-    enrolled = statistics()
+    enrolled = replace(statistics(), fusion=shared().pack.components["fusion"].sha256)
     for enrolment in (None, enrolled):
         stream = recognizer(graph).stream(transcript=False, enrolment=enrolment)
         stream.feed(example())
@@ -331,10 +332,43 @@ def test_too_little_speech_enrols_nobody(graph: Path) -> None:
         toy.enrol(example()[: to_samples(2.8)])
 
 
-@pytest.mark.parametrize("wrong", [statistics(width=8), statistics(voice=9)])
-def test_an_enrolment_with_another_pack_names_the_pack(graph: Path, wrong: SpeakerStatistics) -> None:
-    with pytest.raises(UsageError, match=r"pack toy: the enrolment has .* where the pack has 3072 and 4: enrol again"):
-        recognizer(graph).stream(enrolment=wrong)
+def test_an_enrolment_with_another_pack_names_both(graph: Path) -> None:
+    toy = recognizer(graph)
+    for made, message in (
+        ("early 0.1", rf"made with another pack, early 0\.1, and this is toy {toy.pack.version}: enrol again"),
+        (f"toy {toy.pack.version}", rf"and this toy {toy.pack.version} has other weights: enrol again"),
+        ("", "one that it does not name"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            toy.stream(enrolment=replace(statistics(), pack=made, fusion="f00" if made else ""))
+
+
+def test_a_device_that_was_away_does_not_spoil_an_enrolment(graph: Path) -> None:
+    class Interrupted:
+        """Two stretches of speech with a minute lost between them."""
+
+        name, seconds, channels = "a microphone", None, 1
+
+        def __iter__(self) -> Iterator[Piece]:
+            yield Block(example()[:, None])
+            yield Lost(60.0, "device")
+            yield Block(example()[: to_samples(4.0), None])
+
+        def close(self) -> None:
+            return
+
+    before = recognizer(graph).enrol(example()).seconds
+    enrolment = recognizer(graph).enrolment()
+    counted = list(enrolment.hear(Interrupted()))
+    kept = enrolment.statistics().seconds
+    assert kept > before + 2
+    assert counted == sorted(counted)
+    assert counted[-1] == pytest.approx(kept, abs=0.3)  # what is shown is what counts
+
+
+def test_what_is_hardly_speech_is_not_counted_as_speech(tmp_path: Path) -> None:
+    enrolment = recognizer(write_history_graph(tmp_path / "noise.onnx", known=0.2)).enrolment()
+    assert set(enrolment.hear(open_file(EXAMPLE))) == {0.0}
 
 
 def test_a_pack_that_remembers_no_voices_takes_no_enrolment(graph: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 
 PICTURES = {
     "listen": "the live screen",
+    "html": "the page of a recording",
 }
 
 

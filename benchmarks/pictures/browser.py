@@ -23,9 +23,7 @@ def photograph(page: Path, picture: Path, width: int, height: int, scale: float 
     Raises:
         SystemExit: no browser, or it drew nothing.
     """
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        raise SystemExit(f"the picture needs one of {', '.join(BROWSERS)} (Debian: apt install chromium)")
+    browser = browser_path()
     picture.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as profile:
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
@@ -34,3 +32,15 @@ def photograph(page: Path, picture: Path, width: int, height: int, scale: float 
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     if done.returncode or not picture.is_file():
         raise SystemExit(f"{browser} drew nothing: {done.stderr.strip()[-500:]}")
+
+
+def browser_path() -> str:
+    """The first browser there is.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise SystemExit(f"the picture needs one of {', '.join(BROWSERS)} (Debian: apt install chromium)")
+    return browser

@@ -140,8 +140,6 @@ class Microphone:
                 blocksize=round(BLOCK * device.rate),
                 dtype="float32",
                 latency="low",
-                # Shared WASAPI takes its own number of channels and nothing else, unless Windows may convert.
-                extra_settings=sounddevice.WasapiSettings(auto_convert=True) if "WASAPI" in device.host_api else None,
                 callback=self._capture.callback,
             )
             self._stream.start()
@@ -210,4 +208,8 @@ def _alike(one: Device, other: Device) -> bool:
 
 
 def _inputs(device: Device, channels: Channels) -> int:
+    # Shared WASAPI takes its own rate and number of channels and no other, unless Windows may convert (`auto_convert`); where
+    # it did, microphones of Windows 11 were silent (RustAudio/cpal, issue 1200).
+    if "WASAPI" in device.host_api:
+        return device.channels
     return min(device.channels, 2 if channels == "mix" or device.channels > MOST_CHANNELS else MOST_CHANNELS)

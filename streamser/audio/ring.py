@@ -10,17 +10,17 @@ class AudioRing:
 
     def __init__(self, capacity: int) -> None:
         self._samples = np.zeros(capacity, np.float32)
-        self._capacity = capacity
+        self.capacity = capacity
         self.end = 0
 
     @property
     def start(self) -> int:
         """The oldest sample index that is kept."""
-        return self.end - self._capacity
+        return self.end - self.capacity
 
     def write(self, samples: np.ndarray) -> None:
         """Append float32 [n], n at most the capacity."""
-        positions = (self.end + np.arange(len(samples))) % self._capacity
+        positions = (self.end + np.arange(len(samples))) % self.capacity
         self._samples[positions] = samples
         self.end += len(samples)
 
@@ -36,5 +36,5 @@ class AudioRing:
             ValueError: part of it is already forgotten or not yet written.
         """
         if end > self.end or start < self.start:
-            raise ValueError(f"[{start}, {end}) is not within the last {self._capacity} samples before {self.end}")
-        return self._samples[np.arange(start, end) % self._capacity]
+            raise ValueError(f"[{start}, {end}) is not within the last {self.capacity} samples before {self.end}")
+        return self._samples[np.arange(start, end) % self.capacity]

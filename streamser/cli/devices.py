@@ -5,20 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from streamser.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from streamser.audio.microphone import Microphone
-
 DEFAULT = ""
-QUIETEST = -60.0  # dB: the meter's left end
-WIDTH = 40
-CLIPPED = 0.999  # of full scale
-REDRAWN, LINE = 0.1, 1.0  # seconds a reading, on a terminal and elsewhere
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from streamser.audio.devices import list_devices
     from streamser.errors import AudioError
+    from streamser.sinks.wording import one_line
 
     if args.seconds is not None and (args.meter is None or not args.seconds > 0):
         raise UsageError("--seconds is how long --meter shall run: give both, and more than 0")
@@ -37,59 +28,28 @@ def run(args: argparse.Namespace) -> int:
         raise AudioError("no microphone was found: is one connected, and is the sound server running?")
     if args.meter is not None:
         return meter(args.meter or None, args.seconds)
-    width = max(len(device.name) for device in devices)
+    names = [one_line(device.name) for device in devices]  # some Windows drivers put line ends into theirs
+    width = max(map(len, names))
     print(f"  index  {'name':<{width}}  channels  rate    host API")
-    for device in devices:
+    for device, name in zip(devices, names, strict=True):
         mark = "*" if device.default else " "
-        print(f"{mark} {device.index:>5}  {device.name:<{width}}  {device.channels:>8}  {device.rate:<6}  {device.host_api}")
+        print(f"{mark} {device.index:>5}  {name:<{width}}  {device.channels:>8}  {device.rate:<6}  {device.host_api}")
     return 0
 
 
 def meter(wanted: str | None, seconds: float | None) -> int:
-    """One line that moves on a terminal, a line a second elsewhere."""
+    from rich.console import Console
+
     from streamser.audio.devices import find_device, list_devices
     from streamser.audio.microphone import Microphone
     from streamser.cli.listen import ended_by_signals
+    from streamser.cli.meter import show
+    from streamser.sinks.wording import one_line
 
     device = find_device(wanted, list_devices())
-    moving = sys.stdout.isatty()
-    print(f"streamser: the level of {device}, RMS and peak in dB of full scale; Ctrl-C ends", file=sys.stderr)
-    with closing(Microphone(device)) as microphone, ended_by_signals(microphone, seconds):
-        for rms, peak in readings(microphone, REDRAWN if moving else LINE):
-            line = meter_line(rms, peak)
-            print(f"\r{line}" if moving else line, end="" if moving else "\n", flush=True)
-    if moving:
-        print()
+    with closing(Microphone(device, "split")) as microphone, ended_by_signals(microphone, seconds):
+        each = f", a line for each of {microphone.channels} channels" if microphone.channels > 1 else ""
+        note = f"the level of {one_line(str(device))}, RMS and peak in dB of full scale{each}; Ctrl-C ends"
+        print(f"streamser: {note}", file=sys.stderr)
+        show(microphone, Console())
     return 0
-
-
-def readings(microphone: Microphone, every: float) -> Iterator[tuple[float | None, float]]:
-    """(RMS level in dB, None in digital silence; largest absolute sample) of every so many seconds of a mixed microphone."""
-    import numpy as np
-
-    from streamser.audio.level import Level
-    from streamser.audio.pieces import Block
-    from streamser.clock import to_samples
-
-    level, peak, count = Level(), 0.0, 0
-    for piece in microphone:
-        if not isinstance(piece, Block):
-            continue
-        samples = piece.samples[:, 0]
-        level.add(samples)
-        peak, count = max(peak, float(np.abs(samples).max(initial=0.0))), count + len(samples)
-        if count >= to_samples(every):
-            yield level.take(), peak
-            peak, count = 0.0, 0
-
-
-def meter_line(rms: float | None, peak: float) -> str:
-    """A reading as a bar and figures, of one length whatever it says."""
-    import math
-
-    if rms is None:
-        return f"[{'':{WIDTH}}]  digital silence: muted, or not allowed?"
-    filled = round(WIDTH * min(max((rms - QUIETEST) / -QUIETEST, 0.0), 1.0))
-    loudest = f"{20 * math.log10(peak):6.1f}" if peak > 0 else "  -inf"
-    told = "CLIPPED: turn the input down" if peak >= CLIPPED else ""
-    return f"[{'#' * filled:{WIDTH}}] {rms:6.1f} dB, peak {loudest} dB  {told:<28}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from streamser.cli.progress import tell
 from streamser.errors import UsageError
 
 if TYPE_CHECKING:
     from streamser.audio.pieces import Source
 
 WANTED = 20.0  # seconds of speech, after which recording ends by itself
+SAID_EVERY = 5.0  # seconds of speech, where standard error is no terminal
 NOTE = "speak as you usually do, about ordinary things, until it ends by itself or you press Ctrl-C; no audio is kept"
 
 
@@ -49,20 +51,23 @@ def run(args: argparse.Namespace) -> int:
 
 def list_enrolled() -> int:
     from streamser.enrolment_files import stored_enrolments
-    from streamser.errors import UsageError
     from streamser.speaker_history import SpeakerStatistics
 
-    for stored in stored_enrolments():
+    stored = list(stored_enrolments())
+    if not stored:
+        tell("nobody is enrolled; `streamser enrol NAME` does it")
+    for one in stored:
         try:
-            found = SpeakerStatistics.load(stored.path)
+            found = SpeakerStatistics.load(one.path)
             what = f"{found.seconds:.0f} s of speech  for {found.pack}"
         except UsageError:
             what = "cannot be read: enrol again"
-        print(f"{stored.name}  {stored.made:%Y-%m-%d}  {what}")
+        print(f"{one.name}  {one.made:%Y-%m-%d}  {what}")
     return 0
 
 
 def enrol(args: argparse.Namespace) -> int:
+    from streamser.audio.file import open_file
     from streamser.enrolment_files import check_free, keep_enrolment
     from streamser.recognizer import Recognizer
 
@@ -70,20 +75,13 @@ def enrol(args: argparse.Namespace) -> int:
     recognizer = Recognizer.load(args.pack, accelerator=args.accelerator)
     enrolment = recognizer.enrolment()
     with ExitStack() as stack:
-        source: Source
-        if args.recording:
-            from streamser.audio.file import open_file
-
-            source = open_file(args.recording)
-        else:
-            source = open_microphone(args.device, stack)
-        heard = 0.0
-        for seconds in enrolment.hear(source):
-            if seconds >= heard + 1:
-                heard = seconds
-                say(f"{seconds:.0f} s of speech")
-            if seconds >= WANTED and not args.recording:
-                break
+        source: Source = open_file(args.recording) if args.recording else open_microphone(args.device, stack)
+        stack.callback(source.close)
+        with counter(None if args.recording else WANTED) as count:
+            for seconds in enrolment.hear(source):
+                count(seconds)
+                if seconds >= WANTED and not args.recording:
+                    break
     statistics = enrolment.statistics()
     path = keep_enrolment(args.name, statistics, args.force)
     print(f"{args.name} is enrolled with {statistics.seconds:.0f} s of speech: {path}")
@@ -98,13 +96,36 @@ def open_microphone(wanted: str | None, stack: ExitStack) -> Source:
 
     device = find_device(wanted, list_devices())
     microphone = Microphone(device)
-    stack.callback(microphone.close)
     stack.enter_context(ended_by_signals(microphone, None))
-    print(f"streamser: listening to {device}: {NOTE}", file=sys.stderr)
+    tell(f"listening to {device}: {NOTE}")
     return microphone
 
 
-def say(text: str) -> None:
-    """Where it has got to: on one line of a terminal's standard error."""
-    if sys.stderr.isatty():
-        print(f"\r{text:<40}", end="" if text else "\n", file=sys.stderr, flush=True)
+@contextmanager
+def counter(wanted: float | None) -> Iterator[Callable[[float], None]]:
+    """A function that is told how many seconds of speech were heard, and says so on standard error: a bar on a terminal, now and
+    then a line elsewhere.
+
+    wanted: how many end it; None says nothing elsewhere.
+    """
+    from rich.console import Console
+
+    said = 0.0
+
+    def line(seconds: float) -> None:
+        nonlocal said
+        if wanted is not None and seconds >= said + SAID_EVERY:
+            said = seconds - seconds % SAID_EVERY
+            tell(f"{seconds:.0f} of {wanted:.0f} s of speech")
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield line
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    of = "" if wanted is None else f" of {wanted:.0f}"
+    columns = (TextColumn("speech"), BarColumn(), TextColumn(f"{{task.completed:.0f}}{of} s"))
+    with Progress(*columns, console=console) as display:
+        task = display.add_task("", total=wanted)
+        yield lambda seconds: display.update(task, completed=seconds)

@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
         microphone = Microphone(device, args.channels)
         stack.callback(microphone.close)
         stack.enter_context(ended_by_signals(microphone, args.seconds))
-        screen = open_screen(args, labels, microphone.channels, stack)
         streams = [
             recognizer.stream(source=microphone.name, channel=channel, enrolment=known, **options)
             for channel in range(microphone.channels)
         ]
+        screen = open_screen(args, labels, microphone.channels, stack)
         if not shows_note(screen):
             print(f"streamser: listening to {device}; Ctrl-C ends. {NOTES[0]}", file=sys.stderr)
         for event in recognize_source(microphone, streams):

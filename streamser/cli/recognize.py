@@ -3,74 +3,82 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from streamser.cli.options import add_common_options, stream_options
+from streamser.cli.interruption import Interruption
+from streamser.cli.options import add_common_options, enrolment, stream_options
+from streamser.cli.progress import progress, shows_bar, tell
+from streamser.cli.ray_engine import add_engine_options, check_engine, recognize_on_ray
+from streamser.cli.recordings import Recording, expanded
+from streamser.cli.resuming import check_resume, everything_given
 from streamser.errors import AudioError, UsageError
+from streamser.sinks.formats import FORMATS
+from streamser.sinks.names import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from streamser.audio.pieces import Source
     from streamser.audio.pipe import RawFormat
+    from streamser.cli.outputs import Place
     from streamser.recognizer import Recognizer
-    from streamser.sinks import Sink
-
-STANDARD_INPUT = "-"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH|URL|-", help="recordings, folders, addresses; - is standard input")
-    parser.add_argument("--format", default="jsonl", choices=("jsonl", "csv"), help="(%(default)s)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument("--format", default="jsonl", choices=tuple(FORMATS), help="(%(default)s)")
+    parser.add_argument("-o", "--output", metavar="FILE|FOLDER/", help="write there; in a folder, one file a recording")
+    parser.add_argument("--resume", action="store_true", help="go on with an output that was broken off")
     parser.add_argument("--force", action="store_true", help="overwrite an existing output")
     parser.add_argument("--raw", metavar="ENCODING:RATE:CHANNELS", help="standard input is raw samples, as in s16le:16000:1")
+    add_engine_options(parser)
     add_common_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from streamser.audio.pipe import RawFormat
     from streamser.cli.main import print_error
+    from streamser.cli.outputs import Outputs
     from streamser.recognizer import Recognizer
-    from streamser.sinks.csv import CsvRows
-    from streamser.sinks.jsonl import JsonLines
-    from streamser.sinks.output import Output
 
-    options = stream_options(args)
+    options, known = stream_options(args), enrolment(args)
     raw = RawFormat.parse(args.raw) if args.raw else None
     if raw and STANDARD_INPUT not in args.paths:
         raise UsageError("--raw describes standard input: give - as the path, as in `streamser recognize - --raw s16le:16000:1`")
     if args.paths.count(STANDARD_INPUT) > 1:
         raise UsageError("- can be given only once: there is one standard input")
-    with closing(Output(args.output, args.force)) as output:
+    check_engine(args)
+    if args.resume:
+        check_resume(args)
+    found = list(expanded(args.paths))
+    recordings = [one for one in found if isinstance(one, Recording)]
+    with Outputs(FORMATS[args.format], args.output, args.force, recordings, args.resume) as outputs:
+        complete = {recording: path for recording in recordings if (path := outputs.complete(recording))}
+        for path in dict.fromkeys(complete.values()):
+            tell(f"{path} is complete")
+        if recordings and len(complete) == len(recordings):
+            return 0
         recognizer = Recognizer.load(args.pack, accelerator=args.accelerator)
-        labels = recognizer.settings(**options).subset
-        sink: Sink = (
-            JsonLines(output) if args.format == "jsonl" else CsvRows(output, [recognizer.ensemble.labels[i] for i in labels])
-        )
-        failed = False
-        for path in expanded(args.paths):
+        labels = [recognizer.ensemble.labels[label] for label in recognizer.settings(**options).subset]
+        made_with = None if STANDARD_INPUT in args.paths else everything_given(args, recognizer, known)
+        if args.engine == "ray":
+            return 0 if recognize_on_ray(args, found, outputs, {**options, "enrolment": known}, labels, made_with) else 1
+        failed, done = False, 0
+        for recording in found:
             try:
-                if isinstance(path, AudioError):
-                    raise path
-                recognize_one(recognizer, open_source(path, raw, args.channels), options, sink, bar=shows_bar(args))
+                if isinstance(recording, AudioError):
+                    raise recording
+                done += 1
+                if recording in complete:
+                    continue
+                with outputs.place(recording, labels, made_with) as place, place.recording() as unfinished:
+                    if unfinished:
+                        source = open_source(recording.path, raw, args.channels)
+                        count = (done, len(recordings))
+                        recognize_one(recognizer, source, {**options, "enrolment": known}, place, shows_bar(args.output), count)
             except AudioError as error:
                 failed = True
                 print_error(error)
-    return 1 if failed else 0
-
-
-def expanded(paths: list[str]) -> Iterator[str | AudioError]:
-    """Every recording that the paths stand for, folders opened; what is wrong with a folder comes in its place."""
-    from streamser.audio.file import expand
-
-    for path in paths:
-        try:
-            yield from [path] if path == STANDARD_INPUT else expand(path)
-        except AudioError as error:
-            yield error
+    return 1 if failed or outputs.failed else 0
 
 
 def open_source(path: str, raw: RawFormat | None, channels: Any) -> Source:
@@ -80,38 +88,21 @@ def open_source(path: str, raw: RawFormat | None, channels: Any) -> Source:
     return open_pipe(raw=raw, channels=channels) if path == STANDARD_INPUT else open_file(path, channels)
 
 
-def recognize_one(recognizer: Recognizer, source: Source, options: dict[str, Any], sink: Sink, bar: bool) -> None:
+def recognize_one(
+    recognizer: Recognizer, source: Source, options: dict[str, Any], place: Place, bar: bool, count: tuple[int, int]
+) -> None:
+    """Judge a recording, or the rest of it. Ctrl-C and SIGTERM leave its output with whole lines, from which it can go on."""
+    from streamser.audio.recollection import Position
+    from streamser.audio.watched import Watched
     from streamser.recording import recognize_source
 
     streams = [recognizer.stream(source=source.name, channel=channel, **options) for channel in range(source.channels)]
-    with progress(source, bar) as advance:
-        for event in recognize_source(source, streams):
-            sink.write(event)
-            advance(event.end)
-
-
-def shows_bar(args: argparse.Namespace) -> bool:
-    """Only on a terminal, and only where results do not run through the same terminal."""
-    return sys.stderr.isatty() and (args.output is not None or not sys.stdout.isatty())
-
-
-@contextmanager
-def progress(source: Source, bar: bool) -> Iterator[Any]:
-    """A function that is told how many seconds are done; on standard error, with the time left where the length is known."""
-    if not bar:
-        yield lambda seconds: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    from streamser.sinks.live import clock
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[heard]}"), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as display:
-        task = display.add_task(Path(source.name).name, total=source.seconds, heard="")
-
-        def advance(seconds: float) -> None:
-            heard = max(seconds, display.tasks[0].completed)  # an utterance ends before the step that found its end
-            display.update(task, completed=heard, heard=clock(heard))
-
-        yield advance
+    with closing(source), Interruption() as interruption:
+        if place.journal is not None:
+            rest, begun = place.journal.watched(source, streams, interruption)
+        else:
+            rest, begun = Watched(source, Position(), interruption.reading), 0.0
+        with progress(source, bar, count, begun) as advance:
+            for event in recognize_source(rest, streams):
+                place.sink.write(event)
+                advance(event.end)

@@ -67,6 +67,12 @@ class MelStream:
         """Forget everything; before a stream's start there is silence."""
         self._kept: Float32 = np.zeros(HALF_WINDOW, dtype=np.float32)
 
+    def restore(self, heard: int, recent: Float32) -> None:
+        """Go on as after `heard` samples, whose last are `recent` f32[n], n at least 1184; silence before the first."""
+        padded = HALF_WINDOW + heard
+        frames = max(0, (padded - WINDOW) // HOP + 1)
+        self._kept = recent[len(recent) - (padded - frames * HOP) :]
+
     def feed(self, samples: Float32) -> Float32:
         """samples f32[n] -> log-mel f32[m, 128] of all frames that are complete now."""
         joined = np.concatenate([self._kept, samples])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,15 @@ class PitchStream:
         self._mel.reset()
         self._state = self._tracker.initial_state()
         self._to_drop = self._tracker.delay  # the first rows speak of frames before the stream
+
+    def snapshot(self) -> dict[str, Any]:
+        """The network's state, without samples."""
+        return {"state": self._state, "to_drop": self._to_drop}
+
+    def restore(self, state: dict[str, Any], heard: int, recent: Float32) -> None:
+        """Take back a snapshot; `heard` and `recent` as in `MelStream.restore`."""
+        self._state, self._to_drop = state["state"], state["to_drop"]
+        self._mel.restore(heard, recent)
 
     def feed(self, samples: Float32) -> PitchFrames:
         """Take the next samples and return the frames that are decided now.

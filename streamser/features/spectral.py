@@ -9,6 +9,7 @@ same bits.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -76,6 +77,20 @@ class SpectralStream:
         self._pending = np.zeros(LEFT_CONTEXT, np.float32)
         self._past = np.zeros(self._encoder.past_shape, np.float32)
         self._column = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """The network's keys and values, without samples."""
+        return {"past": self._past, "column": self._column}
+
+    def restore(self, state: dict[str, Any], heard: int, recent: np.ndarray) -> None:
+        """Take back a snapshot.
+
+        Args:
+            heard: how many samples had been fed by then.
+            recent: float32 [n], the last of them, at least 2912; silence before the first.
+        """
+        self._past, self._column = state["past"], state["column"]
+        self._pending = recent[len(recent) - (LEFT_CONTEXT + heard - self._column * COLUMN_SAMPLES) :]
 
     def feed(self, samples: np.ndarray) -> np.ndarray:
         """Take float32 [n] at 16 kHz, any n; return float32 [m, width], the columns that this completed.

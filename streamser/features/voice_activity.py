@@ -56,6 +56,21 @@ class VoiceActivityStream:
         self._c = np.zeros(_STATE, np.float32)
         self._context = np.zeros(CONTEXT, np.float32)
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The network's state, without samples."""
+        return {"h": self._h, "c": self._c}
+
+    def restore(self, state: dict[str, np.ndarray], heard: int, recent: np.ndarray) -> None:
+        """Take back a snapshot.
+
+        Args:
+            heard: how many samples had been fed by then.
+            recent: float32 [n], the last of them, at least 576; silence before the first.
+        """
+        self._h, self._c = state["h"], state["c"]
+        framed = len(recent) - heard % FRAME
+        self._pending, self._context = recent[framed:], recent[framed - CONTEXT : framed]
+
     def feed(self, samples: np.ndarray) -> VoiceFrames:
         """Take float32 [n] at 16 kHz; return the frames that it completes."""
         samples = np.concatenate([self._pending, samples])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from streamser.events import EmotionEvent, Event
 from streamser.sinks.output import Output
 
 BEFORE = ("source", "channel", "seq", "start", "end", "window_start", "state", "label", "stable_label", "confidence")
-AFTER = ("arousal", "text", "text_pending", "pitch_hz", "latency")
+AFTER = ("arousal", "text", "text_pending", "pitch_hz", "level_db", "latency")
 
 
 class CsvRows:
-    """A sink. What is null in the event is an empty cell.
+    """A line sink. What is null in the event is an empty cell.
 
     Args:
         output: where rows go; the header is written with the first of them.
@@ -40,6 +41,12 @@ class CsvRows:
 
     def close(self) -> None:
         self._output.close()
+
+    def state(self) -> dict[str, Any]:
+        return {"begun": self._begun}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._begun = state["begun"]
 
     def _row(self, cells: Sequence[object]) -> None:
         line = io.StringIO()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -48,17 +50,21 @@ class Output:
         self._created = not regular and Path(path).is_file()
         self._regular = regular or self._created
 
+    def begin(self) -> None:
+        """What is written from now on, even if nothing, takes the place of a file's old content."""
+        if self._path is not None and not self._written and self._regular:
+            self._file.truncate(0)
+        self._written = True
+
     def write_line(self, line: str) -> None:
-        """Write one line, without its end, and flush it.
+        """Write one line, without its end, and flush it. Several at once, with line ends between them, stay together.
 
         Raises:
             ReaderGoneError: a pipe whose reader went away.
             StreamserError: the disk is full, or the like.
         """
         try:
-            if self._path is not None and not self._written and self._regular:
-                self._file.truncate(0)
-            self._written = True
+            self.begin()
             self._file.write(line + "\n")
             self._file.flush()
         except OSError as error:
@@ -68,6 +74,37 @@ class Output:
             reason = (error.strerror or str(error)).lower()
             raise StreamserError(f"{self._path or 'standard output'} cannot be written: {reason}") from error
 
+    @property
+    def regular(self) -> bool:
+        """Whether it is a file, which can be gone on with later."""
+        return self._path is not None and self._regular
+
+    def position(self) -> int:
+        """Bytes written to a file, which are on the disk by then.
+
+        Raises:
+            StreamserError: they cannot be brought there.
+        """
+        if not self._written:
+            return 0
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StreamserError(f"{self._path} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        return os.fstat(self._file.fileno()).st_size
+
+    def go_on(self, position: int) -> None:
+        """Drop what a file holds beyond so many bytes, and write on from there.
+
+        Raises:
+            StreamserError: it holds fewer.
+        """
+        size = os.fstat(self._file.fileno()).st_size
+        if size < position:
+            raise StreamserError(f"{self._path} has {size} bytes where {position} were written: start again with --force")
+        self._file.truncate(position)
+        self._written = position > 0
+
     def close(self) -> None:
         """Close the file; one that was created and got nothing is removed."""
         if self._path is None:
@@ -75,6 +112,55 @@ class Output:
         self._file.close()
         if self._created and not self._written:
             Path(self._path).unlink(missing_ok=True)
+
+
+class FinishedFile:
+    """A text file that is there whole or not at all: written beside its place and then moved there.
+
+    Args:
+        path: where it shall be; what a link there points to is replaced, not the link.
+        force: whether an existing file may be overwritten.
+
+    Raises:
+        StreamserError: the file exists and `force` is not set, or it cannot be written; said at once, before long work.
+    """
+
+    def __init__(self, path: str, force: bool = False) -> None:
+        self._path = path
+        self._target = Path(os.path.realpath(path))
+        self._part = self._target.with_name(f".{self._target.name}.part")
+        if self._target.exists() and not self._target.is_file():
+            raise StreamserError(f"{path} is no file: this format is made at the end and moved there, so give a file's name")
+        if self._target.exists() and not force:
+            raise StreamserError(f"{path} exists: choose another name, or overwrite it with --force")
+        with self._errors_in_words():
+            self._part.open("w").close()
+            self._part.unlink()
+
+    @contextmanager
+    def writing(self) -> Iterator[TextIO]:
+        """The file to write to, UTF-8; afterwards it takes its place, unless writing failed.
+
+        Raises:
+            StreamserError: the disk is full, or the like.
+        """
+        with self._errors_in_words():
+            try:
+                with self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._part.replace(self._target)
+            except BaseException:
+                self._part.unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def _errors_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StreamserError(f"{self._path} cannot be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def silence_standard_output() -> None:
