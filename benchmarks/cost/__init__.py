@@ -1,0 +1,1 @@
+"""The physical limit of every network, and the distance to it."""

@@ -1,0 +1,3 @@
+from benchmarks.cost.command import main
+
+main()
