@@ -179,7 +179,7 @@ def streams_found(recognizer: Recognizer, args: argparse.Namespace, transcript: 
     most = most_streams(holds, args.most)
     whole = max((trial.streams for trial in trials if trial.holds(args.limit) and trial.words_shed == 0), default=0)
     note = f"; of the numbers tried, {whole} without leaving out any words" if transcript else ""
-    print(f"  {most} streams on {cores} cores{note}")
+    print(f"  {'at least ' if most == args.most else ''}{most} streams on {cores} cores{note}")
     return {"streams": most, "cores": cores, "nothing_shed": whole, "trials": [vars(trial) for trial in trials]}
 
 
