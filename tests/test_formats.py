@@ -1,45 +1,26 @@
-"""What the formats carry, read by readers that others wrote; and that what a killed run leaves behind can be read."""
+"""What the formats carry, read by readers that others wrote."""
 
 from __future__ import annotations
 
 import html
-import io
-import json
-from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import av
-import parselmouth
-import praatio.textgrid
 import pytest
 import srt
-import webvtt
 from pyannote.database.util import load_rttm
 
 from streamser.cli.main import main
-from streamser.errors import StreamserError
 from streamser.events import EmotionEvent, Event, SummaryEvent, UtteranceEvent
 from streamser.recognizer import Recognizer
-from streamser.sinks import LineSink, Sink
 from streamser.sinks.cues import time_stamp
 from streamser.sinks.formats import FORMATS
-from streamser.sinks.output import FinishedFile, Output
+from streamser.sinks.output import Output
 from tests.conftest import LABELS
+from tests.format_readers import CALL, READERS, captions, tiers_of, written
 from tests.told import lost, together, told
 
-CALL = told(
-    [
-        (None, 1.0, ""),
-        ("neutral", 4.0, "Good morning, this is the bank."),
-        (None, 2.0, ""),
-        ("anger", 3.0, "You again!"),
-        ("uncertain", 2.0, ""),
-        (None, 12.0, ""),
-        ("sadness", 2.5, "I give up."),
-    ]
-)
 NASTY = (
     "a --> b ---> c",
     "<i>not</i> <00:00:01.000> a tag & &lt; {\\an8}",
@@ -53,30 +34,6 @@ NASTY = (
     "NOTE this",
     "WEBVTT",
 )
-LINES = tuple(name for name, one in FORMATS.items() if not one.made_at_end)
-
-
-def sink_of(name: str, path: Path, labels: Sequence[str] = LABELS) -> Sink:
-    if FORMATS[name].made_at_end:
-        return FORMATS[name].open(labels, str(path), False)
-    return FORMATS[name].open(labels, Output(str(path)))
-
-
-def line_sink(name: str, path: Path) -> LineSink:
-    sink: LineSink = FORMATS[name].open(LABELS, Output(str(path)))
-    return sink
-
-
-def written(name: str, path: Path, events: Sequence[Event], labels: Sequence[str] = LABELS) -> str:
-    sink = sink_of(name, path, labels)
-    for event in events:
-        sink.write(event)
-    sink.close()
-    return path.read_bytes().decode()
-
-
-def captions(text: str) -> list[Any]:
-    return list(webvtt.from_buffer(io.StringIO(text)))
 
 
 def nasty(words: bool = False) -> list[Event]:
@@ -193,20 +150,6 @@ def test_rttm_counts_channels_from_one_and_writes_every_segment_once(tmp_path: P
     ]
 
 
-def tiers_of(path: Path) -> dict[str, list[tuple[float, float, str]]]:
-    """As Praat reads them, and praatio says the same."""
-    grid = praatio.textgrid.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="error")
-    tiers = {name: [(e.start, e.end, e.label) for e in grid.getTier(name).entries] for name in grid.tierNames}
-    praat = parselmouth.read(str(path))
-    call = parselmouth.praat.call
-    for number, entries in enumerate(tiers.values(), 1):
-        assert call(praat, "Get number of intervals", number) == len(entries)
-        for count, (_, end, label) in enumerate(entries, 1):
-            assert call(praat, "Get end time of interval", number, count) == pytest.approx(end)
-            assert call(praat, "Get label of interval", number, count) == label
-    return tiers
-
-
 def test_textgrid_is_read_by_praat_and_praatio(tmp_path: Path) -> None:
     plan = [(None, 1.0, ""), ("neutral", 2.0, "Good morning."), (None, 1.0, ""), ("anger", 1.0, "")]
     written("textgrid", tmp_path / "o.TextGrid", told(plan, words=True))
@@ -242,118 +185,6 @@ def test_textgrid_takes_words_that_overlap_or_have_no_length(tmp_path: Path) -> 
             event.words = [{"word": word, "start": start, "end": end, "probability": 1.0} for word, start, end in times]
     written("textgrid", tmp_path / "o.TextGrid", events)
     assert tiers_of(tmp_path / "o.TextGrid")["words"] == [(0, 0.9, "a"), (0.9, 1.2, "c"), (1.2, 2, "d")]
-
-
-def test_what_is_made_at_the_end_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "o.TextGrid"
-    sink = sink_of("textgrid", path)
-    for event in CALL[:-1]:
-        sink.write(event)
-    assert list(tmp_path.iterdir()) == []
-    sink.close()  # interrupted: no summary
-    assert list(tmp_path.iterdir()) == []
-    path.write_text("precious")
-    with pytest.raises(StreamserError, match=r"exists.*--force"):
-        FinishedFile(str(path))
-    with pytest.raises(UnicodeError), FinishedFile(str(path), force=True).writing() as file:
-        file.write("half" + b"\xff".decode())
-    assert path.read_text() == "precious"
-    assert list(tmp_path.iterdir()) == [path]
-    with FinishedFile(str(path), force=True).writing() as file:
-        file.write("whole")
-        file.flush()
-        assert path.read_text() == "precious"
-    assert path.read_text() == "whole"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_finished_file_is_refused_at_once_where_it_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(StreamserError, match="cannot be written: no such file or directory"):
-        FinishedFile(str(tmp_path / "none" / "o.html"))
-    with pytest.raises(StreamserError, match="is no file"):
-        FinishedFile("/dev/null", force=True)
-    assert Path("/dev/null").exists()
-
-
-def test_a_finished_file_replaces_what_a_link_points_to(tmp_path: Path) -> None:
-    (tmp_path / "real.html").write_text("old")
-    (tmp_path / "link.html").symlink_to("real.html")
-    with FinishedFile(str(tmp_path / "link.html"), force=True).writing() as file:
-        file.write("new")
-    assert (tmp_path / "link.html").is_symlink()
-    assert (tmp_path / "real.html").read_text() == "new"
-
-
-def json_lines(text: str, path: Path) -> list[Any]:
-    """The last one is read, the others were the last ones before."""
-    lines = text.splitlines()
-    assert not lines or json.loads(lines[-1])
-    return lines
-
-
-def rttm_lines(text: str, path: Path) -> list[Any]:
-    """In the order of the file, which pyannote does not keep."""
-    lines = [line.split() for line in text.splitlines()]
-    if lines:
-        read = [(s.start, s.duration, label) for s, _, label in load_rttm(path)[lines[0][1]].itertracks(yield_label=True)]
-        assert sorted(read) == sorted((float(line[3]), float(line[4]), line[7]) for line in lines)
-    return lines
-
-
-READERS: dict[str, Callable[[str, Path], list[Any]]] = {
-    "jsonl": json_lines,
-    "csv": lambda text, _: text.splitlines(),
-    "srt": lambda text, _: list(srt.parse(text)),
-    "vtt": lambda text, _: [(cue.start, cue.end, cue.raw_text) for cue in captions(text)] if text else [],
-    "rttm": rttm_lines,
-}
-
-
-def long_call() -> list[Event]:
-    agent = told([*[("neutral", 6.0, "so & so --> so"), ("anger", 5.0, "oh"), (None, 3.0, "")] * 12])
-    customer = told([(None, 2.0, ""), *[("fear", 3.0, "no"), (None, 4.0, "")] * 20], channel=1)
-    return together([*agent[:9], lost(3.0, 0.5), *agent[9:]], customer)
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("name", LINES)
-def test_what_a_killed_run_leaves_is_a_prefix_that_can_be_read(name: str, channels: int, tmp_path: Path) -> None:
-    events = [event for event in long_call() if event.channel < channels]
-    path = tmp_path / f"o.{name}"
-    sink = line_sink(name, path)
-    lengths = [0]
-    for event in events:
-        sink.write(event)
-        lengths.append(path.stat().st_size)
-    sink.close()
-    whole = path.read_bytes()
-    everything = READERS[name](whole.decode(), path)
-    cut = tmp_path / f"cut.{name}"
-    for length in sorted(set(lengths)):
-        cut.write_bytes(whole[:length])
-        found = READERS[name](whole[:length].decode(), cut)
-        assert found == everything[: len(found)]
-    assert len({*lengths}) > 15  # it was written as it came, not at the end
-    assert lengths[len(events) // 2] > len(whole) // 5
-
-
-@pytest.mark.parametrize("name", LINES)
-def test_a_killed_run_goes_on_to_the_same_bytes(name: str, tmp_path: Path) -> None:
-    events = long_call()
-    whole = written(name, tmp_path / "whole", events)
-    for stop in range(0, len(events), 17):
-        before = line_sink(name, tmp_path / f"before{stop}")
-        for event in events[:stop]:
-            before.write(event)
-        kept = json.dumps(before.state())
-        before.close()
-        after = line_sink(name, tmp_path / f"after{stop}")
-        after.restore(json.loads(kept))
-        for event in events[stop:]:
-            after.write(event)
-        after.close()
-        parts = [tmp_path / f"before{stop}", tmp_path / f"after{stop}"]
-        assert "".join(part.read_bytes().decode() for part in parts if part.exists()) == whole
 
 
 @pytest.mark.parametrize("name", ["srt", "rttm"])
