@@ -9,25 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from tests.toy_graph import MEAN_OF_WHISPER, STATISTICS, TWO_MEMBERS, UNUSUAL, WIDTH, Step, write_toy
 from train.corpora import LABELS, Clip
 from train.features import Collection
 from train.fusion.inputs import Inputs
 from train.report import context as report_context
 from train.report.context import Context
 
-WIDTH = 3 * 512
-D = 2 * WIDTH  # of `statistics`
 VOICES = 8  # columns of `voice`
 STRENGTH, LEAN = 3.0, 2.2  # of a label's direction, of a speaker's towards a wrong label
 DIRECTIONS = np.linalg.qr(np.random.default_rng(3).normal(size=(WIDTH, len(LABELS) + VOICES + 1)))[0].T.astype(np.float32)
 LABEL_DIRECTIONS, VOICE_DIRECTIONS, STRANGE = DIRECTIONS[:7], DIRECTIONS[7:-1], DIRECTIONS[-1]
-NODES = {"whisper": ["nodes", 3, 512], "pitch": ["nodes"], "spectral": ["nodes", 192], "text": ["nodes", 384]}
 SETTINGS = {
     "labels": list(LABELS),
     "step_uncertain_below": 0.3,
@@ -40,9 +37,6 @@ SETTINGS = {
 def write_graph(folder: Path, remembers: bool = True, **told: object) -> Path:
     """`fusion.onnx` and `fusion.json` in a folder; unless it `remembers`, without the new inputs and outputs."""
     constants = {
-        "one": np.array([1], np.int64),
-        "two": np.array([2, 3], np.int64),
-        "flat": np.array([0, WIDTH], np.int64),
         "least": np.array(1.0, np.float32),
         "nothing": np.array(0.0, np.float32),
         "half_way": np.array(5.0, np.float32),
@@ -52,18 +46,9 @@ def write_graph(folder: Path, remembers: bool = True, **told: object) -> Path:
         "voices": np.concatenate([VOICE_DIRECTIONS.T, np.zeros((WIDTH, VOICES), np.float32)]) * 4,
         "strange": np.concatenate([STRANGE, np.zeros(WIDTH, np.float32)])[:, None] * -3,
         "ordinary": np.array(4.0, np.float32),
-        "member": np.array([0], np.int64),
-        "last": np.array([1], np.int64),
     }
-    steps = [
-        ("Cast", ["whisper_mask"], "present", {"to": TensorProto.FLOAT}),
-        ("ReduceSum", ["present", "one"], "count", {"keepdims": 1}),
-        ("Max", ["count", "least"], "nodes", {}),
-        ("Unsqueeze", ["present", "two"], "kept", {}),
-        ("Mul", ["whisper", "kept"], "masked", {}),
-        ("ReduceSum", ["masked", "one"], "sums", {"keepdims": 0}),
-        ("Reshape", ["sums", "flat"], "sum", {}),
-        ("Div", ["sum", "nodes"], "mean", {}),
+    steps: list[Step] = [
+        *MEAN_OF_WHISPER,
         ("Mul", ["masked", "masked"], "squares", {}),
         ("ReduceSum", ["squares", "one"], "square_sums", {"keepdims": 0}),
         ("Reshape", ["square_sums", "flat"], "square_sum", {}),
@@ -77,59 +62,19 @@ def write_graph(folder: Path, remembers: bool = True, **told: object) -> Path:
         ("MatMul", ["statistics", "strange"], "strangeness", {}),
         ("Add", ["strangeness", "ordinary"], "speechness", {}),
         ("Sigmoid", ["speechness"], "known_column", {}),
-        ("Squeeze", ["known_column", "last"], "known", {}),
-    ]
-    sound = "statistics"
-    if remembers:
-        steps += [
-            ("Add", ["history_seconds", "half_way"], "evidence", {}),
-            ("Div", ["history_seconds", "evidence"], "share", {}),
-            ("Mul", ["history_mean", "share"], "usual", {}),
-            ("Sub", ["statistics", "usual"], "sound", {}),
-        ]
-        sound = "sound"
-    steps += [
-        ("MatMul", [sound, "weights"], "scores", {}),
+        ("Squeeze", ["known_column", "one"], "known", {}),
+        *(UNUSUAL if remembers else []),
+        ("MatMul", ["unusual" if remembers else "statistics", "weights"], "scores", {}),
         ("Add", ["scores", "bias"], "logits", {}),
-        ("Mul", ["logits", "unsure"], "less", {}),
-        ("Unsqueeze", ["logits", "member"], "first", {}),
-        ("Unsqueeze", ["less", "member"], "second", {}),
-        ("Concat", ["first", "second"], "both", {"axis": 0}),
-        ("LogSoftmax", ["both"], "log_probabilities", {"axis": -1}),
-        ("ReduceMax", ["both"], "loudest", {"axes": [2], "keepdims": 0}),
-        ("Sigmoid", ["loudest"], "arousal", {}),
+        *TWO_MEMBERS,
     ]
-    new = remembers and {"statistics": D, "voice": VOICES}
-    outputs = {"log_probabilities": [2, "batch", 7], "arousal": [2, "batch"]}
-    outputs |= {name: ["batch", width] for name, width in (new or {}).items()} | ({"known": ["batch"]} if remembers else {})
-    graph = helper.make_graph(
-        [helper.make_node(kind, inputs, [output], **attributes) for kind, inputs, output, attributes in steps],
-        "toy",
-        [*_inputs(remembers)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
+    outputs: dict[str, list[Any]] = {"log_probabilities": [2, "batch", 7], "arousal": [2, "batch"]}
+    if remembers:
+        outputs |= {"statistics": ["batch", STATISTICS], "voice": ["batch", VOICES], "known": ["batch"]}
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "fusion.onnx"
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    path = write_toy(folder / "fusion.onnx", steps, constants, outputs, remembers)
     path.with_suffix(".json").write_text(json.dumps(SETTINGS | told))
     return path
-
-
-def _inputs(remembers: bool) -> list[onnx.ValueInfoProto]:
-    found = [helper.make_tensor_value_info("heard", TensorProto.FLOAT, ["batch", 1])]
-    for name, shape in NODES.items():
-        counted = [f"{name}_{part}" if part == "nodes" else part for part in shape]
-        kind = TensorProto.INT64 if name == "pitch" else TensorProto.FLOAT
-        found.append(helper.make_tensor_value_info(name, kind, ["batch", *counted]))
-        found.append(helper.make_tensor_value_info(f"{name}_age", TensorProto.FLOAT, ["batch", counted[0]]))
-        found.append(helper.make_tensor_value_info(f"{name}_mask", TensorProto.BOOL, ["batch", counted[0]]))
-    if remembers:
-        for name, width in (("history_mean", D), ("history_square", D), ("history_seconds", 1)):
-            found.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]))
-    return found
 
 
 def made_up_inputs(

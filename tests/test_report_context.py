@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from report_material import VOICES, D, made_up_context, made_up_inputs, write_graph
+from report_material import VOICES, made_up_context, made_up_inputs, write_graph
 
+from tests.toy_graph import STATISTICS
 from train.features import Collection
 from train.fusion.data import collate, with_histories
 
@@ -15,7 +16,7 @@ def test_a_context_says_what_the_graph_says_of_every_row(tmp_path, monkeypatch):
     context = made_up_context(write_graph(tmp_path), monkeypatch, inputs)
     cold = context.cold(TEST)
     assert cold.members.shape == (2, len(inputs), 7)
-    assert cold.statistics.shape == (len(inputs), D)
+    assert cold.statistics.shape == (len(inputs), STATISTICS)
     assert cold.voice.shape == (len(inputs), VOICES)
     assert cold.known.min() > 0.5
     assert np.allclose(np.exp(cold.members).sum(-1), 1, atol=1e-5)

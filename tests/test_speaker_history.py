@@ -24,7 +24,8 @@ from streamser.packs.manifest import HistorySettings
 from streamser.sessions import open_session
 from streamser.speaker_history import SpokenUtterance, Voices
 from streamser.timeline import step_weight
-from tests.history_graph import LABELS, STATISTICS, VOICE, write_history_graph
+from tests.history_graph import LABELS, VOICE, write_history_graph
+from tests.toy_graph import STATISTICS
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.flac"
 ALIKE = 1000.0  # a threshold at which all voices are one
