@@ -24,6 +24,7 @@ from streamser.features.spectral import SpectralStream
 from streamser.features.text import TextEncoder
 from streamser.features.voice_activity import VoiceActivityStream
 from streamser.features.whisper import Whisper
+from streamser.heard import Window
 from streamser.judge import Judge
 from streamser.stream import Stream
 from streamser.timeline import Timeline
@@ -41,7 +42,8 @@ METHODS: tuple[tuple[type, str, str], ...] = (
     (Whisper, "last", "Whisper last layers"),
     (Whisper, "decode", DECODE),
     (TextEncoder, "encode", "text"),
-    (FeatureStream, "fusion_input", "fusion input"),
+    (FeatureStream, "current_window", "fusion input"),
+    (Window, "fusion_input", "fusion input"),
     (Judge, "step", "fusion"),
     (Judge, "recent", "fusion"),
     (Timeline, "speech", "time line"),

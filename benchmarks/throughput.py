@@ -1,6 +1,7 @@
 """How much one machine can listen to: streams in real time, and recordings as fast as it can.
 
-Run `python -m benchmarks.throughput`. Streams: one thread each, all on one recogniser, fed at their real pace with their steps
+Run `python -m benchmarks.throughput`; with `--accelerator cuda`, streams that are due together share runs of the networks, and the
+table tells how many did on average. Streams: one thread each, all on one recogniser, fed at their real pace with their steps
 spread evenly over time; their number is doubled, then bisected, until the p95 of what an emotion event in speech takes (from the
 capture of its last sample to its return) passes the limit, or steps are shed. Recordings: FLAC files of the same speech, as
 `streamser recognize` reads them, with the transcript and without, in one process and in several.
@@ -16,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import av
 import numpy as np
 
 from benchmarks.bars import Bar
-from benchmarks.loading import load, placement
+from benchmarks.loading import batches, load, mean_batches, placement
 from benchmarks.pacing import BLOCK, Heard, Live
 from benchmarks.speech import continuous_speech, described, repeated
 from benchmarks.stages import rounded, spread
@@ -42,13 +43,17 @@ AIMS = {True: Bar(10, "times real time", least=True), False: Bar(24, "times real
 
 @dataclass(frozen=True)
 class Trial:
-    """latency: milliseconds, see `spread`. shed: how many streams left words out, and how many left steps out."""
+    """latency: milliseconds, see `spread`. shed: how many streams left words out, and how many left steps out.
+
+    mean_batch: by network, how many streams shared a run of it on average; none where runs are not joined (on the CPU).
+    """
 
     streams: int
     latency: dict[str, float]
     words_shed: int
     steps_shed: int
     cores_used: float
+    mean_batch: dict[str, float] = field(default_factory=dict)
 
     def holds(self, limit: float) -> bool:
         """Whether the streams ran in real time; limit: seconds."""
@@ -82,15 +87,16 @@ def try_streams(recognizer: Recognizer, speech: np.ndarray, streams: int, second
         heard[place] = lives[place].play(samples)
 
     threads = [threading.Thread(target=run, args=(place,), daemon=True) for place in range(streams)]
-    cpu, wall = time.process_time(), time.monotonic()
+    cpu, wall, asked = time.process_time(), time.monotonic(), batches(recognizer)
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     used = (time.process_time() - cpu) / (time.monotonic() - wall)
+    shared = mean_batches(asked, batches(recognizer))
     for live in lives:  # so that no decoding of this trial runs into the next
         live.stream.finish()
-    return summary(heard, used)
+    return replace(summary(heard, used), mean_batch=shared)
 
 
 def summary(heard: list[list[Heard]], cores_used: float) -> Trial:
@@ -173,6 +179,7 @@ def streams_found(recognizer: Recognizer, args: argparse.Namespace, transcript: 
         cells = " ".join(f"{found.get(name, float('nan')):9.1f}" for name in ("median", "p95", "worst"))
         said = "" if trial.holds(args.limit) else "  too many"
         shed = f"{trial.words_shed} / {trial.steps_shed}"
+        shed += "".join(f"; {name} {mean:.1f} a run" for name, mean in trial.mean_batch.items())
         print(f"{streams:9} {found['count']:7.0f} {cells} {trial.cores_used:11.2f}  {shed}{said}", flush=True)
         return trial.holds(args.limit)
 

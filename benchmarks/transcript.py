@@ -21,9 +21,12 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from streamser import Recognizer
 from streamser.events import UtteranceEvent
 from streamser.features.voice_activity import FRAME
+from streamser.features.whisper import DECODER_FRAMES
+from streamser.features.whisper_decoder import Decoder
 from streamser.transcript import LEAST_LOG_PROBABILITY
 from train.corpora import Clip, read_audio, read_corpus
 from train.machine import machine_card
+from train.whisper import whisper_folder
 
 SENTENCES = {"stmt01": "kids are talking by the door", "stmt02": "dogs are sitting by the door"}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -58,14 +61,15 @@ def error_rate(references: list[str], hypotheses: list[str]) -> float:
 
 def compare_decoders(recognizer: Recognizer, clips: list[Clip]) -> None:
     """Error rate and time of one decoding a clip, by what follows the clip's own encoder states."""
-    whisper: Any = recognizer.features.whisper
+    whisper = recognizer.features.whisper
     heard = [trimmed(recognizer, read_audio(clip.path)) for clip in clips]
     encodings = [whisper.encode(np.pad(samples, (0, -len(samples) % 320))) for samples in heard]
-    silence = whisper._silence
+    silence = whisper.last(whisper.encode(np.zeros(DECODER_FRAMES * 320, np.float32)))
+    decoder = whisper.decoder
     print(f"{'states attended to':24} {'WER %':>7} {'ms a clip':>10}")
     try:
         for length in (1500, 1000, 800, 500):
-            whisper._silence = silence[:length]
+            whisper.decoder = Decoder(whisper_folder(), silence[:length])
             begun = time.perf_counter()
             hypotheses = [whisper.decode(encoding, "en", {}, LEAST_LOG_PROBABILITY[True]) for encoding in encodings]
             spent = 1000 * (time.perf_counter() - begun) / len(clips)
@@ -73,7 +77,7 @@ def compare_decoders(recognizer: Recognizer, clips: list[Clip]) -> None:
             rate = error_rate([reference(clip) for clip in clips], texts)
             print(f"clip + silence to {length:<6} {100 * rate:7.1f} {spent:10.0f}", flush=True)
     finally:
-        whisper._silence = silence
+        whisper.decoder = decoder
 
 
 def measured(name: str, work: Callable[[], tuple[list[str], list[str]]], seconds: float) -> dict[str, float]:

@@ -17,6 +17,7 @@ VERBS = {
     "text": "export.text",
     "fusion": "export.fusion",
     "pack": "export.pack",
+    "cuda": "export.cuda",
 }
 
 

@@ -92,7 +92,23 @@ def export_graph(ensemble: Ensemble) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    return with_half_weights(program.model_proto)
+    return with_half_weights(with_products(program.model_proto))
+
+
+def with_products(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The mixes of Whisper's layers as products of matrices: the same bits as Einsum's, which copies its operands about first.
+
+    Raises:
+        SystemExit: another Einsum than `bnlw,l->bnw`.
+    """
+    for node in model.graph.node:
+        if node.op_type == "Einsum":
+            equation = helper.get_node_attr_value(node, "equation").decode()
+            if equation != "bnlw,l->bnw":
+                raise SystemExit(f"the members have an Einsum that is no mix of layers: {equation}")
+            nodes, mix = node.input
+            node.CopyFrom(helper.make_node("MatMul", [mix, nodes], list(node.output), name=node.name))
+    return model
 
 
 def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:

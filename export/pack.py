@@ -22,6 +22,8 @@ from train.whisper import PACK
 FILES = {
     "whisper_encoder": "whisper_encoder.onnx",
     "whisper_last": "whisper_last.onnx",
+    "whisper_cross": "whisper_cross.onnx",
+    "whisper_decoder": "whisper_decoder.onnx",
     "pitch": "pitch.onnx",
     "spectral": "spectral.onnx",
     "text": "text.onnx",

@@ -1,4 +1,4 @@
-"""Write the two graphs of Whisper's encoder (Radford et al. 2022, section 2.2) without its weights.
+"""Write the graphs of Whisper (Radford et al. 2022, section 2.2) without its weights: here the encoder's two.
 
 The first goes up to the last block whose output the fusion hears, and runs at every step; the second goes on from there to the
 end, and runs where something is decoded. The weights stay where they are, in the user's copy of the model; both graphs name
@@ -9,6 +9,7 @@ chosen K; `last`, after the final normalisation, which is what CTranslate2's dec
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
+from export.whisper_decoder import build_cross, build_decoder
+from streamser.packs.decoder_weights import decoder_shapes
 from streamser.packs.whisper_weights import WEIGHTS_FILE, encoder_layout, encoder_shapes
 from train.whisper import GRAPH_NAMES, PACK
 
@@ -25,14 +28,14 @@ HEAD_WIDTH = 64  # in every published size
 
 
 def build_graphs(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """The encoder in two: mel float32 [1, mels, 2T] -> every `layer_K`, and the largest `layer_K` -> `last`."""
+    """The encoder in two: mel float32 [batch, mels, 2T] -> every `layer_K`, and the largest `layer_K` -> `last`."""
     whole = Extractor(build_graph(shapes, layers))
     names = [f"layer_{layer}" for layer in sorted(layers)]
     return whole.extract_model(["mel"], names), whole.extract_model(names[-1:], ["last"])
 
 
 def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> onnx.ModelProto:
-    """The whole encoder as ONNX: mel float32 [1, mels, 2T] -> `layer_K` and `last` float32 [1, T, width]."""
+    """The whole encoder as ONNX: mel float32 [batch, mels, 2T] -> `layer_K` and `last` float32 [batch, T, width]."""
     width, mels, _ = shapes["encoder/conv1/weight"]
     depth = 1 + max(
         int(name.split("/")[1].split("_")[1]) for name in shapes if name.startswith("encoder/layer_") and "/self_" in name
@@ -111,8 +114,8 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> 
     graph = helper.make_graph(
         nodes,
         "whisper_encoder",
-        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, [1, mels, "twice_frames"])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "frames", width]) for name in outputs],
+        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, ["batch", mels, "twice_frames"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", "frames", width]) for name in outputs],
         constants,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
@@ -120,13 +123,21 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
-    parser.add_argument("model_bin", type=Path, help="CTranslate2's model.bin of the Whisper size")
+    parser.add_argument("model_bin", type=Path, help="CTranslate2's model.bin of the Whisper size, with its config.json beside it")
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4], help="middle layers to return (default: 2 4)")
-    parser.add_argument("-o", "--output", type=Path, default=PACK, help="folder for both graphs (default: the default pack)")
+    parser.add_argument("-o", "--output", type=Path, default=PACK, help="folder for the graphs (default: the default pack)")
 
 
 def run(args: argparse.Namespace) -> int:
-    for name, model in zip(GRAPH_NAMES, build_graphs(encoder_shapes(args.model_bin), tuple(args.layers)), strict=True):
+    decoder = decoder_shapes(args.model_bin)
+    config = json.loads((args.model_bin.parent / "config.json").read_text())
+    heads = [(int(layer), int(head)) for layer, head in config["alignment_heads"]]
+    models = [
+        *build_graphs(encoder_shapes(args.model_bin), tuple(args.layers)),
+        build_cross(decoder),
+        build_decoder(decoder, heads),
+    ]
+    for name, model in zip(GRAPH_NAMES, models, strict=True):
         onnx.save(model, args.output / name)
         print(f"{args.output / name}: {(args.output / name).stat().st_size} bytes")
     return 0

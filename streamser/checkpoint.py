@@ -20,7 +20,7 @@ from streamser.errors import StreamserError
 from streamser.plain import Arrays, flattened, restored
 from streamser.stream_state import KINDS, State
 
-FORMAT = "streamser-checkpoint-1"
+FORMAT = "streamser-checkpoint-2"
 
 
 @dataclass

@@ -12,11 +12,9 @@ from streamser.errors import PackError, UsageError
 from streamser.fusion_input import FusionInput
 from streamser.late_fusion import LateFusion
 from streamser.packs.manifest import HistorySettings, Pack, WordSettings
-from streamser.sessions import open_session
+from streamser.sessions import Session, open_session
 
 if TYPE_CHECKING:
-    import onnxruntime
-
     from streamser.speaker_history import SpeakerStatistics
 
 OUTPUTS = ("log_probabilities", "arousal")
@@ -62,7 +60,7 @@ class Ensemble:
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
+        session: Session,
         labels: tuple[str, ...],
         vote: str,
         uncertain_below: dict[str, float],
@@ -97,7 +95,7 @@ class Ensemble:
     def load(cls, pack: Pack, text_labels: tuple[str, ...], accelerator: str = "cpu") -> Ensemble:
         """Open a pack's members; text_labels: those of its text network, in order."""
         late_fusion = LateFusion(pack.words, pack.labels, text_labels)
-        session = open_session(pack.file("fusion"), accelerator)
+        session = open_session(pack.file("fusion"), accelerator, shapes="masked")
         return cls(session, pack.labels, pack.vote, pack.uncertain_below, late_fusion, pack.arousal, pack.history, pack.prior)
 
     def subset(self, labels: tuple[str, ...]) -> np.ndarray:

@@ -5,37 +5,39 @@ Training runs this very class over its clips, so that there is one numeric path.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from streamser.audio.ring import AudioRing
-from streamser.clock import SAMPLE_RATE, to_samples
+from streamser.clock import SAMPLE_RATE
 from streamser.features.pitch import PitchTracker
 from streamser.features.quantised_f0 import DEFAULT_PACK_F0, F0Quantiser
 from streamser.features.spectral import SpectralEncoder
-from streamser.features.text import WIDTH as TEXT_WIDTH
 from streamser.features.text import TextEncoder, TextFeatures
 from streamser.features.voice_activity import FRAME as VOICE_FRAME
 from streamser.features.voice_activity import VoiceActivityDetector
-from streamser.features.whisper import FRAME as WHISPER_FRAME
 from streamser.features.whisper import Encoding, Whisper
-from streamser.fusion_input import PITCH_HOP, WHISPER_LAYERS, WHISPER_POOL, FusionInput
+from streamser.fusion_input import FusionInput
+from streamser.heard import Heard, Window
 from streamser.packs.manifest import Pack
 from streamser.packs.whisper import resolve_whisper
 from streamser.segmenter import Segmenter, Utterance
 
-SPEECH_MARGIN = to_samples(0.3)  # nodes that near to speech are kept: the detector misses soft beginnings and ends
-HISTORY = 16.0  # seconds of audio kept: more than the longest stretch that the transcript leaves open
 MIN_SPEECH_FRAMES = 2  # voice frames in a step that make it speech
+BESIDE = 2  # threads
 _PITCH_FRAME = 160
 _COLUMN = 2560
 
 
 @dataclass(frozen=True)
 class Features:
-    """The shared networks. Without state, used by many streams and threads at once."""
+    """The shared networks. Without state, used by many streams and threads at once.
+
+    beside: runs what a stream need not wait for yet.
+    """
 
     voice_activity: VoiceActivityDetector
     whisper: Whisper
@@ -43,6 +45,7 @@ class Features:
     spectral: SpectralEncoder
     text: TextEncoder
     quantiser: F0Quantiser
+    beside: Executor = field(default_factory=lambda: ThreadPoolExecutor(BESIDE, thread_name_prefix="features"))
 
     @classmethod
     def load(cls, pack: Pack, accelerator: str = "auto") -> Features:
@@ -70,7 +73,7 @@ class FeatureStream:
         self.window = window
         self.now = 0
         self.since = 0  # where the stretch begins that is judged next: the last step, or the last ones
-        self.ring = AudioRing(max(window, to_samples(HISTORY)) + step)
+        self.ring = AudioRing(max(window, SAMPLE_RATE) + step)  # a second is more than any network keeps
         self.segmenter = Segmenter(history=window, grid=step)
         self.utterance: Utterance | None = None  # the open one, or the last
         self._onset = False  # whether it began with the last step: every utterance is judged at least once
@@ -103,13 +106,15 @@ class FeatureStream:
         closed = self.segmenter.take_closed()
         before = self.utterance
         self.utterance = self.segmenter.utterance or (closed[-1] if closed else before)
-        self._onset = self.utterance is not before
+        self._onset = self.utterance is not None and (before is None or before.number != self.utterance.number)
         return closed
 
     def close(self, end: int) -> list[Utterance]:
         """End the open utterance, if any, where the audio ends or breaks off."""
         self.segmenter.close(end)
-        return self.segmenter.take_closed()
+        closed = self.segmenter.take_closed()
+        self.utterance = closed[-1] if closed else self.utterance
+        return closed
 
     def jump(self, now: int) -> None:
         """Go on at a later step of the clock after lost audio, with nothing heard before it; `close` comes first."""
@@ -149,7 +154,7 @@ class FeatureStream:
         self.ring.jump(self.now - len(samples))
         self.ring.write(samples)
         heard = self.now - self._origin
-        recent = self.ring.read(self.now - SAMPLE_RATE, self.now)  # more than any network keeps
+        recent = self.ring.read(self.now - SAMPLE_RATE, self.now)
         self._voice.restore(state["voice"], heard, recent)
         self._pitch.restore(state["pitch"], heard, recent)
         self._spectral.restore(state["spectral"], heard, recent)
@@ -164,79 +169,58 @@ class FeatureStream:
         """Whether the last step holds speech of an utterance that did not begin with it."""
         return not self._onset and self._speech_since(self.now - self.step)
 
-    def new_speech(self) -> float:
-        """Seconds of speech of the current utterance since the last judgement."""
-        assert self.utterance is not None
-        frames = self.segmenter.speech_frames(max(self.utterance.anchor, self.since), self.now)
-        return float(frames.sum() * VOICE_FRAME / SAMPLE_RATE)
-
     def window_start(self) -> int:
         """Where the window of the current step begins: at the utterance's anchor, at most `window` back."""
         assert self.utterance is not None
         return max(self.utterance.anchor, self.now - self.window)
 
-    def encode_window(self) -> Encoding:
-        """Whisper's encoding of the current window."""
-        return self.features.whisper.encode(self.ring.read(self.window_start(), self.now))
+    def heard(self, samples: np.ndarray, end: int, closed: list[Utterance], passed_over: bool) -> Heard:
+        """The last step; the arguments as in `Heard`."""
+        window = None if passed_over else self.current_window()
+        return Heard(samples, self.now, end, self.since, closed, self.segmenter.utterance, self.utterance, window, passed_over)
 
-    def pitch_hz(self) -> float | None:
-        """The median F0 in Hz of the voiced frames since the last judgement; None without any."""
-        times = self._origin + _PITCH_FRAME * (self._f0_first + np.arange(len(self._f0)))
-        recent = self._f0[(times >= self.since) & (self._f0 > 0)]
-        return round(float(np.median(recent)), 1) if len(recent) else None
+    def current_window(self) -> Window | None:
+        """The window of the current step; None without speech since the last judgement."""
+        if not self.in_speech():
+            return None
+        assert self.utterance is not None
+        start = self.window_start()
+        return Window(
+            start=start,
+            now=self.now,
+            since=self.since,
+            origin=self._origin,
+            utterance=self.utterance,
+            samples=self.ring.read(start, self.now),
+            speech_starts=self.segmenter.speech_starts(),
+            heard=self._seconds_of_speech(start),
+            new=self._seconds_of_speech(max(self.utterance.anchor, self.since)),
+            f0=self._f0,
+            f0_times=self._origin + _PITCH_FRAME * (self._f0_first + np.arange(len(self._f0))),
+            columns=self._columns,
+            column_times=self._origin + _COLUMN * (self._column_first + np.arange(len(self._columns))) + _COLUMN // 2,
+            quantiser=self.features.quantiser,
+        )
 
     def fusion_input(
         self, text: TextFeatures | None = None, text_time: int = 0, encoding: Encoding | None = None
     ) -> FusionInput | None:
-        """The nodes of the current window; None without speech since the last judgement.
+        """The nodes of the current window, see `Window.fusion_input`; None without speech since the last judgement.
 
-        Args:
-            text: features of what was said in this utterance so far.
-            text_time: sample index up to which that text was heard.
-            encoding: of the current window, if it has been computed already.
+        encoding: of the current window, if it has been computed already.
         """
-        if not self.in_speech():
+        window = self.current_window()
+        if window is None:
             return None
-        start = self.window_start()
-        encoding = encoding or self.encode_window()
-        whisper, whisper_times = self._whisper_nodes(encoding, start)
-        f0_times = self._origin + _PITCH_FRAME * (self._f0_first + np.arange(len(self._f0)))
-        pitch_kept = self._kept(f0_times, start) & ((f0_times - self._origin) % PITCH_HOP == 0)
-        column_times = self._origin + _COLUMN * (self._column_first + np.arange(len(self._columns))) + _COLUMN // 2
-        columns_kept = self._kept(column_times, start)
-        tokens = text.tokens if text is not None else np.zeros((0, TEXT_WIDTH), np.float32)
-        heard = self.segmenter.speech_frames(start, self.now).sum() * VOICE_FRAME / SAMPLE_RATE
-        return FusionInput(
-            whisper=whisper,
-            whisper_age=self._ages(whisper_times),
-            pitch=self.features.quantiser.encode(self._f0[pitch_kept]),
-            pitch_age=self._ages(f0_times[pitch_kept]),
-            spectral=self._columns[columns_kept],
-            spectral_age=self._ages(column_times[columns_kept]),
-            text=tokens,
-            text_age=np.full(len(tokens), (self.now - text_time) / SAMPLE_RATE, np.float32),
-            heard=float(heard),
-        )
+        return window.fusion_input(encoding or window.encode(self.features.whisper), text, text_time)
+
+    def _seconds_of_speech(self, start: int) -> float:
+        return float(self.segmenter.speech_frames(start, self.now).sum() * VOICE_FRAME / SAMPLE_RATE)
 
     def _speech_since(self, start: int) -> bool:
         frames = self.segmenter.speech_frames(start, self.now)
         current = self.utterance is not None and (self.utterance.end is None or self.utterance.end > start)
         return current and int(frames.sum()) >= MIN_SPEECH_FRAMES
-
-    def _whisper_nodes(self, encoding: Encoding, start: int) -> tuple[np.ndarray, np.ndarray]:
-        layers = encoding.layers[:WHISPER_LAYERS]
-        assert len(layers) == WHISPER_LAYERS
-        count, extra = divmod(layers.shape[1], WHISPER_POOL)
-        pooled = layers[:, extra:].reshape(len(layers), count, WHISPER_POOL, -1).mean(axis=2).transpose(1, 0, 2)
-        times = start + WHISPER_FRAME * (extra + WHISPER_POOL * np.arange(count) + WHISPER_POOL // 2)
-        kept = self._kept(times, start)
-        return pooled[kept], times[kept]
-
-    def _kept(self, times: np.ndarray, start: int) -> np.ndarray:
-        return (times >= start) & self.segmenter.speech_mask(times, SPEECH_MARGIN)
-
-    def _ages(self, times: np.ndarray) -> np.ndarray:
-        return ((self.now - times) / SAMPLE_RATE).astype(np.float32)
 
     def _forget(self) -> None:
         oldest = self.now - self.window - self._origin

@@ -27,11 +27,15 @@ def recognize_source(source: Source, streams: Sequence[Stream]) -> Iterator[Even
                 break
             if piece is None:
                 break
-            for stream in streams:
-                if isinstance(piece, Lost):
+            if isinstance(piece, Lost):
+                for stream in streams:
                     yield from stream.gap(piece.seconds, piece.reason)
-                else:
-                    yield from stream.feed(piece.samples[:, stream.channel], piece.captured_at)
+            else:
+                # Step by step, so that channels stay beside each other however long a piece is.
+                made = [stream.steps(piece.samples[:, stream.channel], piece.captured_at) for stream in streams]
+                for step in zip(*made, strict=True):
+                    for events in step:
+                        yield from events
         for stream in streams:
             yield from stream.finish()
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,9 +20,9 @@ CUT_SEARCH = to_samples(8.0)  # how far back from the limit the quietest moment 
 CUT_SMOOTHING = 5  # frames
 
 
-@dataclass
+@dataclass(frozen=True)
 class Utterance:
-    """A stretch of speech; `end` is None while it is open.
+    """A stretch of speech as far as it is known; `end` is None while it is open.
 
     anchor: where the networks begin to listen, a little before `start`, never within the utterance before.
     run: number of the stretch of speech without a pause that it is part of: more than one only when an endless one was cut.
@@ -70,11 +70,9 @@ class Segmenter:
             if now - self._time(self._last_speech + 1) >= PAUSE:
                 self._close(self._time(self._last_speech + 1))
             elif now - self.utterance.start >= MAX_UTTERANCE:
-                cut = self._quietest(index)
-                self.utterance.cut = True
-                run = self.utterance.run
-                self._close(cut)
-                self._open(cut, run)
+                at, run = self._quietest(index), self.utterance.run
+                self._close(at, cut=True)
+                self._open(at, run)
         keep = max(self.history, CUT_SEARCH) // FRAME + CUT_SMOOTHING + 2
         surplus = len(self._probabilities) - keep
         if surplus > 0:
@@ -102,16 +100,10 @@ class Segmenter:
         first, last = self._range(start, end)
         return np.array(self._probabilities[first:last]) >= OFFSET if last > first else np.zeros(0, bool)
 
-    def speech_mask(self, times: np.ndarray, margin: int) -> np.ndarray:
-        """bool [n]: which sample indices lie within `margin` of a speech frame."""
-        if not self._probabilities or len(times) == 0:
-            return np.zeros(len(times), bool)
+    def speech_starts(self) -> np.ndarray:
+        """int64 [m]: where the speech frames begin that are kept."""
         flags = np.array(self._probabilities) >= OFFSET
-        starts = self.origin + (self._first + np.flatnonzero(flags)) * FRAME
-        if len(starts) == 0:
-            return np.zeros(len(times), bool)
-        after = np.searchsorted(starts, times - margin - FRAME, side="right")
-        return (after < len(starts)) & (starts[np.minimum(after, len(starts) - 1)] <= times + margin)
+        return self.origin + (self._first + np.flatnonzero(flags)) * FRAME
 
     def _range(self, start: int, end: int) -> tuple[int, int]:
         first = (start - self.origin) // FRAME - self._first
@@ -130,11 +122,10 @@ class Segmenter:
         self.utterance = Utterance(self._count, start, anchor, self._count if run is None else run)
         self._count += 1
 
-    def _close(self, end: int) -> None:
+    def _close(self, end: int, cut: bool = False) -> None:
         assert self.utterance is not None
-        self.utterance.end = max(end, self.utterance.start + FRAME)
-        self._previous_end = self.utterance.end
-        self._closed.append(self.utterance)
+        self._previous_end = max(end, self.utterance.start + FRAME)
+        self._closed.append(replace(self.utterance, end=self._previous_end, cut=cut))
         self.utterance = None
 
     def _quietest(self, index: int) -> int:
@@ -142,3 +133,11 @@ class Segmenter:
         recent = np.array(self._levels[-span:])
         smooth = np.convolve(recent, np.ones(CUT_SMOOTHING) / CUT_SMOOTHING, mode="valid")
         return self._time(index - span + 1 + int(np.argmin(smooth)) + CUT_SMOOTHING // 2)
+
+
+def near_speech(times: np.ndarray, starts: np.ndarray, margin: int) -> np.ndarray:
+    """bool [n]: which sample indices lie within `margin` of a speech frame; starts: where those begin, in order."""
+    if len(starts) == 0:
+        return np.zeros(len(times), bool)
+    after = np.searchsorted(starts, times - margin - FRAME, side="right")
+    return (after < len(starts)) & (starts[np.minimum(after, len(starts) - 1)] <= times + margin)

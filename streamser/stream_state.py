@@ -33,7 +33,7 @@ KINDS = {
     )
 }
 # Of Stream, what is kept as it is.
-KEPT = ("_timeline", "_utterances", "_last_decision", "_busy", "_seq", "_utterance_count", "_gaps", "_lost", "_total")
+KEPT = ("_utterances", "_last_decision", "_busy", "_total")
 
 
 def snapshot(stream: Stream) -> State:
@@ -47,6 +47,7 @@ def snapshot(stream: Stream) -> State:
     return {
         "features": stream._features.snapshot(),
         "judge": stream._judge.snapshot(),
+        "events": stream._events.snapshot(),
         "transcript": stream._transcript.snapshot() if stream._transcript is not None else None,
         **{name: getattr(stream, name) for name in KEPT},
     }
@@ -54,8 +55,14 @@ def snapshot(stream: Stream) -> State:
 
 def passages(stream: Stream, state: State) -> list[tuple[int, int]]:
     """The sample indices [start, end) of the audio that `restore` reads."""
-    found = [stream._features.passage(state["features"]), (state["features"]["now"], state["_total"])]
+    found = [stream._features.passage(state["features"]), history(stream, state), (state["features"]["now"], state["_total"])]
     return found + (stream._transcript.passages(state["transcript"]) if stream._transcript is not None else [])
+
+
+def history(stream: Stream, state: State) -> tuple[int, int]:
+    """The sample indices [start, end) of the audio that the transcript may read."""
+    now = state["features"]["now"]
+    return (max(state["features"]["origin"], now - stream._ring.capacity), now) if stream._transcript is not None else (now, now)
 
 
 def restore(stream: Stream, state: State, read: Callable[[int, int], np.ndarray]) -> None:
@@ -69,6 +76,10 @@ def restore(stream: Stream, state: State, read: Callable[[int, int], np.ndarray]
     features = stream._features
     features.restore(state["features"], read(*features.passage(state["features"])))
     stream._judge.restore(state["judge"])
+    stream._events.restore(state["events"])
+    past = history(stream, state)
+    stream._ring.jump(past[0])
+    stream._ring.write(read(*past))
     if stream._transcript is not None:
         stream._transcript.restore(state["transcript"], read)
     stream._pending, stream._pending_length = [read(features.now, stream._total)], stream._total - features.now

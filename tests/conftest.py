@@ -62,6 +62,9 @@ class QuietStream:
             )
         return events
 
+    def steps(self, samples: np.ndarray, captured_at: float | None = None) -> Iterator[list[Event]]:
+        yield self.feed(samples, captured_at)
+
     def gap(self, seconds: float, reason: Any) -> list[Event]:
         self._gaps += 1
         start = to_seconds(self._total)

@@ -11,7 +11,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.cost.command import limit
 from benchmarks.cost.counting import count
-from benchmarks.cost.decoder import decoder_size
 from benchmarks.cost.rates import Rates
 
 
@@ -149,18 +148,3 @@ def test_the_limit_is_the_slower_of_computing_and_moving() -> None:
     rates = Rates(1, 1e9, 4e9, 1e8)
     assert limit(2e9, 4e9, 1e8, rates) == pytest.approx(3.0)
     assert limit(2e9, 0, 5e8, rates) == pytest.approx(5.0)
-
-
-def test_the_decoder_from_its_arrays() -> None:
-    shapes: dict[str, tuple[int, ...]] = {"decoder/embeddings/weight": (100, 8), "decoder/projection/weight": (100, 8)}
-    for layer in range(2):
-        at = f"decoder/layer_{layer}/"
-        shapes |= {at + "self_attention/linear_0/weight": (24, 8), at + "self_attention/linear_1/weight": (8, 8)}
-        shapes |= {at + f"attention/linear_{number}/weight": shape for number, shape in enumerate([(8, 8), (16, 8), (8, 8)])}
-        shapes |= {at + "ffn/linear_0/weight": (32, 8), at + "ffn/linear_1/weight": (8, 32), at + "ffn/layer_norm/gamma": (8,)}
-    size = decoder_size(shapes)
-    assert (size.width, size.layers, size.sound) == (8, 2, 2 * 16 * 8)
-    assert size.token == 100 * 8 + 2 * (24 * 8 + 3 * 64 + 2 * 256)
-    assert size.operations(1, 0, 0) == 2 * 256 * 1500
-    assert size.operations(0, 3, 10) == 3 * (2 * size.token + 4 * 8 * 2 * 1510)
-    assert size.bytes(0, 1, 0) == size.token + 8 * 8 * 2 * 1500

@@ -257,8 +257,10 @@ def test_where_networks_run_is_told(recognizer: Recognizer) -> None:
     assert set(places) == {"voice_activity", "whisper", "pitch", "spectral", "text", "fusion", "whisper_decoder"}
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         assert set(places.values()) == {"cpu"}
+    assert loading.batches(recognizer) == {}  # on the CPU runs are not joined
+    broken: Any = SimpleNamespace(features=recognizer.features, ensemble=SimpleNamespace())
     with pytest.raises(TypeError, match="holds no session"):
-        loading._place(SimpleNamespace())
+        loading.sessions(broken)
 
 
 def test_figures_for_cuda_are_refused_where_a_network_fell_back() -> None:

@@ -24,8 +24,9 @@ def test_missing_cuda_libraries_are_named() -> None:
     runtime, decoder = judge_libraries(["libcublas.so.13"], ["libcublas.so.12"])
     assert (runtime.state, decoder.state) == ("wrong", "note")
     assert "libcublas.so.13" in runtime.text
-    assert "onnxruntime-gpu[cuda,cudnn]" in runtime.text
+    assert runtime.text.endswith("pip install nvidia-cublas~=13.0")
     assert "libcublas.so.12" in decoder.text
+    assert "pip install nvidia-cublas-cu12" in decoder.text
     assert [finding.state for finding in judge_libraries([], [])] == ["ok", "ok"]
 
 
@@ -39,6 +40,6 @@ def test_a_wrong_finding_is_exit_code_1(capsys: pytest.CaptureFixture[str], monk
 
 
 def test_packages_that_are_missing_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "installed_version", lambda name: None if name in ("soxr", "onnxruntime-gpu") else "1.0")
+    monkeypatch.setattr(check, "installed_version", lambda name: None if name in ("rich", "onnxruntime-gpu") else "1.0")
     findings = check.check_packages()
-    assert [finding.text for finding in findings if finding.state == "wrong"] == ["soxr is not installed: pip install soxr"]
+    assert [finding.text for finding in findings if finding.state == "wrong"] == ["rich is not installed: pip install rich"]

@@ -225,6 +225,8 @@ def test_recording_ends_by_itself_when_enough_was_heard(command: Command, monkey
     """The microphone is a recording here, heard as fast as it can be judged."""
     import streamser.cli.enrol as verb
 
+    monkeypatch.setattr("streamser.audio.file.WHOLE_BLOCK", 0.1)
+
     def microphone(wanted: str | None, stack: ExitStack) -> Source:
         source = open_file(EXAMPLE)
 

@@ -18,7 +18,8 @@ from streamser.audio.pieces import Block
 from streamser.clock import SAMPLE_RATE
 from streamser.ensemble import Decision, Ensemble
 from streamser.events import EmotionEvent, Event, UtteranceEvent
-from streamser.features.whisper import Hypothesis, Whisper, Word
+from streamser.features.whisper import Hypothesis, Word, _written
+from streamser.features.whisper_decoder import Written
 from streamser.late_fusion import LateFusion
 from streamser.packs.manifest import WordSettings
 
@@ -152,25 +153,24 @@ def test_a_call_or_two_does_not_count(said: str, counts: bool) -> None:
     assert Text(words(said)).counted_part() == (said if counts else "")
 
 
-def generated(*outputs: tuple[int, float, float]) -> Any:
-    """What `_generate` makes of a decoder that gives so many tokens with this score and probability of silence, in turn."""
-    results = iter(
-        [SimpleNamespace(sequences_ids=[[1] * count], scores=[score], no_speech_prob=silent)] for count, score, silent in outputs
-    )
-    whisper = Whisper.__new__(Whisper)
-    model: Any = SimpleNamespace(generate=lambda *args, **options: next(results))
-    whisper._model = SimpleNamespace(model=model)  # type: ignore[assignment]
-    tokenizer = SimpleNamespace(sot_sequence=[7], no_timestamps=8, eot=100)
-    return whisper._generate(tokenizer, None, seconds=1.0, least=-1.0)
+def written(*outputs: tuple[int, float, float]) -> tuple[Written, bool]:
+    """What is made of a decoder that writes so many tokens with this score and probability of silence, in turn, in a second."""
+    results = iter(outputs)
+
+    def write(language: str, limit: int, penalty: float) -> Written:
+        count, score, silent = next(results)
+        return Written([1] * min(count, limit), score, silent, ended=count < limit)
+
+    return _written(SimpleNamespace(write=write), "en", seconds=1.0, least=-1.0)  # type: ignore[arg-type]
 
 
 def test_the_decoders_doubts_reach_the_hypothesis() -> None:
-    plain = generated((4, -0.3, 0.1))
-    assert (len(plain.tokens), plain.log_probability, plain.no_speech, plain.looped) == (4, -0.3, 0.1, False)
-    retried = generated((90, -0.1, 0.1), (5, -0.5, 0.1))
-    assert (len(retried.tokens), retried.looped) == (5, True)
-    assert generated((90, -0.1, 0.1), (90, -0.1, 0.1)).tokens == []
-    assert generated((4, -1.4, 0.8)).tokens == []
+    plain, looped = written((4, -0.3, 0.1))
+    assert (len(plain.tokens), plain.log_probability, plain.no_speech, looped) == (4, -0.3, 0.1, False)
+    retried, looped = written((90, -0.1, 0.1), (5, -0.5, 0.1))
+    assert (len(retried.tokens), looped) == (5, True)
+    assert written((90, -0.1, 0.1), (90, -0.1, 0.1))[0].tokens == []
+    assert written((4, -1.4, 0.8))[0].tokens == []
 
 
 @cache

@@ -14,8 +14,8 @@ import pytest
 from streamser import Stream, latency, stream
 from streamser.audio.capture import LIMIT
 from streamser.events import DegradedEvent, EmotionEvent, Event, GapEvent, SummaryEvent, UtteranceEvent
-from streamser.feature_stream import FeatureStream
-from streamser.features.whisper import Encoding, Hypothesis
+from streamser.features.whisper import Encoding, Hypothesis, Whisper
+from streamser.heard import Window
 from streamser.timeline import UtteranceDecision
 from tests.test_stream import RATE, recognizer, spoken
 
@@ -60,15 +60,15 @@ class Machine:
         shared = recognizer()
         layers = shared.features.whisper.encode(np.zeros(4 * RATE, np.float32)).layers
 
-        def encode(features: FeatureStream) -> Encoding:
-            self.now += cost(features.now / RATE)
-            self.encoded.append(features.now / RATE)
-            return Encoding(layers[:, : (features.now - features.window_start()) // 320])
+        def encode(window: Window, whisper: Whisper) -> Encoding:
+            self.now += cost(window.now / RATE)
+            self.encoded.append(window.now / RATE)
+            return Encoding(layers[:, : (window.now - window.start) // 320])
 
         clock = SimpleNamespace(monotonic=lambda: self.now, perf_counter=lambda: self.now)
         self.monkeypatch.setattr(stream, "time", clock)
         self.monkeypatch.setattr(latency, "time", clock)
-        self.monkeypatch.setattr(FeatureStream, "encode_window", encode)
+        self.monkeypatch.setattr(Window, "encode", encode)
         self.decoder = Decoder(lambda: self.heard / RATE, stuck)
         tested = Stream(shared.features, shared.ensemble, self.decoder, shared.settings(**options), "slow", 0)
         block = round(BLOCK * RATE)

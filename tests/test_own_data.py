@@ -133,7 +133,7 @@ def test_the_pack_says_what_taught_it(made: Made, capsys: pytest.CaptureFixture[
     assert "| mine | 0.01 |" in (made.pack / "MODEL_CARD.md").read_text()
     for action in ("show", "verify"):
         assert call(packs_verb, action, made.pack) == 0
-    assert "mypack: 7 files and Whisper base are as" in capsys.readouterr().out
+    assert "mypack: 9 files and Whisper base are as" in capsys.readouterr().out
 
 
 def test_its_test_speakers_are_evaluated_with_baselines(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

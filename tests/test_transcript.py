@@ -11,6 +11,7 @@ from typing import Any
 import jiwer
 import numpy as np
 import pytest
+from faster_whisper import WhisperModel
 from num2words import num2words
 from whisper_normalizer.basic import BasicTextNormalizer
 
@@ -19,6 +20,8 @@ from streamser.audio.file import open_file
 from streamser.audio.pieces import Block
 from streamser.events import UtteranceEvent
 from streamser.features.whisper import Encoding, Hypothesis, Whisper
+from streamser.packs.resolve import find_pack
+from streamser.packs.whisper import resolve_whisper
 
 SAMPLES = files("pytest_audioeval") / "samples" / "audio"
 LANGUAGES = ("en", "es", "fr", "it", "pl", "pt")
@@ -28,6 +31,13 @@ MAX_COST = 0.05  # what streaming may add to the error rate of the same model on
 @cache
 def recognizer() -> Recognizer:
     return Recognizer.load("default", accelerator="cpu")
+
+
+@cache
+def whole_model() -> Any:
+    pack = find_pack("default", verify=False)
+    folder = resolve_whisper(pack.whisper, pack.whisper_graphs)
+    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
 
 
 def plain(text: str, language: str) -> str:
@@ -55,7 +65,7 @@ def heard(path: Path, language: str) -> str:
 
 def heard_whole(path: Path, language: str) -> str:
     """The whole recording at once, as faster-whisper does it, with the same weights."""
-    segments, _ = recognizer().features.whisper._model.transcribe(str(path), language=language, beam_size=1, temperature=0)
+    segments, _ = whole_model().transcribe(str(path), language=language, beam_size=1, temperature=0)
     return plain(" ".join(segment.text for segment in segments), language)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from streamser.features.whisper import Whisper
 from streamser.packs.whisper import WhisperSpecification, resolve_whisper
 
-GRAPH_NAMES = ("whisper_encoder.onnx", "whisper_last.onnx")  # in the pack
+GRAPH_NAMES = ("whisper_encoder.onnx", "whisper_last.onnx", "whisper_cross.onnx", "whisper_decoder.onnx")  # in the pack
 PACK = Path(__file__).resolve().parent.parent / "streamser" / "packs" / "default"
 WHISPER = WhisperSpecification(
     "base",

@@ -1,8 +1,8 @@
 """The physical limit and the distance to it: what every network must compute and move, and how long it takes.
 
 Run `python -m benchmarks.cost`. One stream hears continuous speech; each graph of the pack that ran is counted for the inputs that
-it had (multiply-adds are two operations; weights, inputs and outputs are the least bytes that must move), Whisper's decoder is
-computed from its arrays' shapes. The same run measures what the machine reaches: the largest of several matrix products in
+it had (multiply-adds are two operations; weights, inputs and outputs are the least bytes that must move); Whisper's decoder runs
+once a token. The same run measures what the machine reaches: the largest of several matrix products in
 onnxruntime, and a large copy. The limit of a network is max(operations / peak, least bytes / bandwidth) on one thread, as the
 runtime runs it; beside it stands the measured median. Small networks stay in the caches, so their bytes may move faster than the
 copy; `unfused` is the time that the graph's nodes would take to read and write everything through memory. CPU only.
@@ -17,19 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cost.counting import Cost, count
-from benchmarks.cost.decoder import decoder_shapes, decoder_size
 from benchmarks.cost.rates import COPIED, SIZES, Rates, all_threads, measure
-from benchmarks.cost.watching import GENERATIONS, WARM_RUNS, Runs, Watch, generation_seconds, watch_speech
+from benchmarks.cost.watching import WARM_RUNS, Runs, watch_speech
 from benchmarks.loading import load
 from benchmarks.speech import continuous_speech, described
-from streamser import Recognizer
 from streamser.clock import to_seconds
-from streamser.packs.whisper import resolve_whisper
 from train.machine import machine_card
 
 MOST_SHAPES = 6  # of one graph, the most frequent: the others are taken to cost what these do
-PROMPT_TOKENS = 4  # start, language, task, no timestamps
-DECODER = "Whisper decoder (computed)"
 
 
 def graph_row(runs: dict[tuple[Any, ...], Runs], path: str, seconds: float, rates: Rates, repeats: int) -> dict[str, float]:
@@ -64,30 +59,6 @@ def limit(operations: float, operations_int8: float, nbytes: float, rates: Rates
 def unfused(cost: Cost, rates: Rates) -> float:
     """The limit where every node reads its inputs from memory and writes its outputs there."""
     return limit(cost.operations, cost.operations_int8, cost.weights + cost.activations, rates)
-
-
-def decoder_row(recognizer: Recognizer, watch: Watch, seconds: float, rates: Rates, repeats: int) -> dict[str, float]:
-    """The decoder's line: a call that writes the mean number of tokens; its language detection and alignment are not in it."""
-    pack = recognizer.pack
-    graphs = [pack.file("whisper_encoder"), pack.file("whisper_last")]
-    size = decoder_size(decoder_shapes(resolve_whisper(pack.whisper, graphs) / "model.bin"))
-    written = sum(watch.generations) / len(watch.generations)
-    tokens = PROMPT_TOKENS + written  # the last one written is the end, which nobody reads again
-    operations = size.operations(1, tokens, tokens / 2)
-    nbytes = size.bytes(1, 1 + written, tokens / 2)  # the prompt's tokens go through at once
-    return {
-        "per_second": len(watch.generations) / seconds,
-        "shapes": 1,
-        "tokens": written,
-        "operations_per_token": size.operations(0, 1, tokens / 2),
-        "operations": operations,
-        "weight_bytes": size.sound + size.token,
-        "least_bytes": nbytes,
-        "activation_bytes": 0,
-        "limit_seconds": limit(0, operations, nbytes, rates),
-        "unfused_seconds": limit(0, operations, nbytes, rates),
-        "measured_seconds": generation_seconds(recognizer, watch, repeats),
-    }
 
 
 def table(rows: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -141,17 +112,10 @@ def main() -> None:
             f"  {rates.threads} thread(s): float32 {rates.float32 / 1e9:.0f} Gop/s, int8 {rates.int8 / 1e9:.0f} Gop/s, "
             f"memory {rates.bandwidth / 1e9:.1f} GB/s"
         )
-    print("\nOf one run, then of a second of speech; Whisper decoder: a call, computed from its sizes, int8, no alignment")
+    print("\nOf one run, then of a second of speech; decoder.onnx: a run a token, cross.onnx: a run a decoding")
     rows = {
         Path(path).name: graph_row(runs, path, args.seconds, peaks[0], args.repeats) for path, runs in sorted(watch.runs.items())
     }
-    if watch.generations:
-        rows[DECODER] = decoder_row(recognizer, watch, args.seconds, peaks[0], args.repeats)
-        each = rows[DECODER]
-        print(
-            f"the decoder writes {each['tokens']:.1f} tokens a call, {each['operations_per_token'] / 1e6:.0f} Mop a token beside "
-            f"what a call costs; timed: {min(GENERATIONS, len(watch.generations))} calls made again"
-        )
     total = table(rows)
     if args.plot:
         draw(rows, args.plot)

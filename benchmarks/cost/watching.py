@@ -18,7 +18,6 @@ from streamser import Recognizer
 from streamser.clock import to_samples
 
 WARM_RUNS = 3
-GENERATIONS = 6  # of the decoder that are kept, to be timed again
 
 
 @dataclass
@@ -36,11 +35,9 @@ class Runs:
 
 @dataclass
 class Watch:
-    """runs: by graph's file, then by shapes. generations: tokens that each of the decoder's calls wrote. asked: their arguments."""
+    """runs: by graph's file, then by shapes."""
 
     runs: dict[str, dict[tuple[Any, ...], Runs]] = field(default_factory=dict)
-    generations: list[int] = field(default_factory=list)
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def saw(self, session: onnxruntime.InferenceSession, feeds: dict[str, np.ndarray]) -> None:
@@ -48,37 +45,25 @@ class Watch:
         with self.lock:
             graph = self.runs.setdefault(str(Path(session._model_path)), {})
             if shapes not in graph:
-                graph[shapes] = Runs(session, {name: np.array(value) for name, value in feeds.items()})
+                graph[shapes] = Runs(session, dict(feeds))  # no copy: the decoder's memory is 37 MB and in every one of its feeds
             graph[shapes].count += 1
-
-    def generated(self, arguments: tuple[Any, ...], tokens: int) -> None:
-        with self.lock:
-            self.generations.append(tokens)
-            self.asked = [*self.asked, arguments][-GENERATIONS:]
 
 
 @contextmanager
-def watched(recognizer: Recognizer) -> Iterator[Watch]:
-    """Watch every session of this process and the recogniser's decoder."""
-    watch = Watch()
-    whisper: Any = recognizer.features.whisper
-    run, generate = onnxruntime.InferenceSession.run, whisper._generate
+def watched(watch: Watch | None = None) -> Iterator[Watch]:
+    """Watch every session of this process; watch: one that goes on."""
+    watch = watch or Watch()
+    run = onnxruntime.InferenceSession.run
 
     def seen(session: Any, names: Any, feeds: Any, *rest: Any, **options: Any) -> Any:
         watch.saw(session, feeds)
         return run(session, names, feeds, *rest, **options)
 
-    def written(*arguments: Any) -> Any:
-        result = generate(*arguments)
-        watch.generated(arguments, len(result.tokens))
-        return result
-
-    onnxruntime.InferenceSession.run, whisper._generate = seen, written
+    onnxruntime.InferenceSession.run = seen
     try:
         yield watch
     finally:
         onnxruntime.InferenceSession.run = run
-        del whisper._generate
 
 
 def watch_speech(recognizer: Recognizer, samples: np.ndarray, warm_up: float) -> Watch:
@@ -87,18 +72,11 @@ def watch_speech(recognizer: Recognizer, samples: np.ndarray, warm_up: float) ->
     block, first = recognizer.settings().step, to_samples(warm_up)
     for start in range(0, first, block):
         stream.feed(samples[start : min(start + block, first)])
-    with watched(recognizer) as watch:
+    with watched() as watch:
         for start in range(first, len(samples), block):
             stream.feed(samples[start : start + block])
         stream.finish()
     return watch
-
-
-def generation_seconds(recognizer: Recognizer, watch: Watch, repeats: int) -> float:
-    """Median over the kept calls of the decoder, each alone and called again: of a call's median."""
-    generate = recognizer.features.whisper._generate
-    calls = max(3, repeats // GENERATIONS)
-    return statistics.median(median_seconds(lambda a=arguments: generate(*a), calls) for arguments in watch.asked)
 
 
 def median_seconds(run: Any, repeats: int) -> float:

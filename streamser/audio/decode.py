@@ -17,7 +17,8 @@ from streamser.errors import AudioError
 log = logging.getLogger(__name__)
 
 SHORTEST = 0.1  # seconds; less carries no emotion
-BLOCK = 0.1  # seconds decoded before they are handed on
+BLOCK = 0.1  # seconds decoded before they are handed on, where they may still be arriving
+MOST_VALUES = 1 << 22  # samples of all channels that are gathered for a block, whatever its seconds
 JUMP = 0.1  # seconds by which a time stamp must run ahead before audio counts as lost: containers round stamps
 LONGEST_LOSS = 3600.0  # a stamp further ahead is a new time base, not lost audio
 
@@ -32,6 +33,7 @@ class Decoded:
         name: the source's name, used in events and messages.
         channels: mix or split.
         shortfall: given the seconds that were decoded, the seconds that the recording declares but lacks (0.0 if none).
+        block: seconds decoded before they are handed on.
 
     Raises:
         AudioError: no audio in it, nothing that can be decoded, or less than 0.1 s.
@@ -43,8 +45,10 @@ class Decoded:
         name: str,
         channels: Channels,
         shortfall: Callable[[float], float] | None = None,
+        block: float = BLOCK,
     ) -> None:
         self.name = name
+        self._block = block
         self._container = container
         self._mode = channels
         self._shortfall = shortfall
@@ -107,7 +111,8 @@ class Decoded:
             seconds = frame.samples / frame.sample_rate
             decoded += seconds
             expected = stamp + seconds if stamp is not None else None if expected is None else expected + seconds
-            if waiting_samples >= BLOCK * frame.sample_rate:
+            enough = waiting_samples * frame.layout.nb_channels >= MOST_VALUES
+            if enough or waiting_samples >= self._block * frame.sample_rate:
                 yield from self._blocks(waiting)
                 waiting, waiting_samples = [], 0
         yield from self._blocks(waiting, end=True)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import av
 
-from streamser.audio.decode import Decoded, declared_seconds, reason
+from streamser.audio.decode import BLOCK, Decoded, declared_seconds, reason
 from streamser.audio.pieces import Channels
 from streamser.errors import AudioError
 
@@ -18,6 +18,7 @@ SUFFIXES = {"aac", "ac3", "aif", "aiff", "amr", "au", "caf", "flac", "m4a", "m4b
 SUFFIXES |= {"opus", "w64", "wav", "weba", "wma", "avi", "flv", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "ts", "webm"}
 # Formats whose header says the length exactly, so that a shorter one was cut off. Others estimate it from the bit rate.
 EXACT_LENGTH = frozenset({"flac", "aiff", "au", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+WHOLE_BLOCK = 10.0  # seconds of a file that are handed on at once: within them, steps are heard ahead of those that are judged
 OPEN_TIMEOUT, READ_TIMEOUT = 10.0, 30.0  # seconds, for addresses
 
 
@@ -64,7 +65,12 @@ def open_file(path: str | os.PathLike[str], channels: Channels = "mix", name: st
     def shortfall(decoded: float) -> float:
         return missing_seconds(path, container, decoded)
 
-    return Decoded(container, name, channels, shortfall)
+    return Decoded(container, name, channels, shortfall, BLOCK if arrives(path) else WHOLE_BLOCK)
+
+
+def arrives(path: str) -> bool:
+    """Whether what it holds may come as slowly as it is spoken: an address, a named pipe, a device."""
+    return is_address(path) or not Path(path).is_file()
 
 
 def check_file(path: str, name: str) -> None:

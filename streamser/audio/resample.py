@@ -6,10 +6,10 @@ import logging
 from typing import Any
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from streamser.audio.pieces import Channels, Samples
+from streamser.audio.polyphase import Polyphase
 from streamser.clock import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Resampler:
         self.repaired = 0
         self._fed = 0
         self._given = 0
-        self._stream = self._open()
+        self._streams = self._open()
 
     @property
     def outputs(self) -> int:
@@ -60,7 +60,7 @@ class Resampler:
     def flush(self) -> Samples:
         """What is still inside, float32 [m, outputs], when audio ends or is interrupted; a new stretch starts then."""
         rest = self._resample(np.zeros((0, self.outputs), np.float32), last=True)
-        self._stream = self._open()
+        self._streams = self._open()
         self._fed = self._given = 0
         return rest
 
@@ -69,14 +69,15 @@ class Resampler:
         if self.repaired:
             log.warning("%s: %d samples were not finite numbers and were heard as silence", name, self.repaired)
 
-    def _open(self) -> soxr.ResampleStream | None:
-        if self.rate == SAMPLE_RATE:
-            return None
-        return soxr.ResampleStream(self.rate, SAMPLE_RATE, self.outputs, dtype="float32", quality="HQ")
+    def _open(self) -> list[Polyphase]:
+        return [] if self.rate == SAMPLE_RATE else [Polyphase(self.rate) for _ in range(self.outputs)]
 
     def _resample(self, samples: Samples, last: bool) -> Samples:
-        if self._stream is not None:
-            samples = self._stream.resample_chunk(np.ascontiguousarray(samples), last=last)
+        if self._streams:
+            fed = [stream.feed(column) for stream, column in zip(self._streams, samples.T, strict=True)]
+            if last:
+                fed = [stream.end() for stream in self._streams]
+            samples = np.stack(fed, axis=1)
         self._given += len(samples)
         return samples
 

