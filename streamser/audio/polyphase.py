@@ -40,21 +40,29 @@ class Polyphase:
             self._fed += len(part)
             self._graph.push(frame)
             found += self._pulled()
-        return np.concatenate([np.zeros(0, np.float32), *found])
+        return _joined(found)
 
     def end(self) -> NDArray[np.float32]:
         """What is still inside, float32 [m]; the stream is over then."""
         if not self._fed:
-            return np.zeros(0, np.float32)
+            return _joined([])
         self._graph.push(None)
-        return np.concatenate([np.zeros(0, np.float32), *self._pulled()])
+        found = self._pulled()
+        while rest := self._pulled():
+            found += rest
+        return _joined(found)
 
     def _pulled(self) -> list[NDArray[np.float32]]:
-        found: list[NDArray[np.float32]] = []
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.BlockingIOError, av.EOFError):  # wants more, or is over
-                return found
-            assert isinstance(frame, av.AudioFrame)
-            found.append(frame.to_ndarray()[0])
+        """The one frame that a frame gives, or none: asking until there is none would cost a live block half as much again."""
+        try:
+            frame = self._graph.pull()
+        except (av.BlockingIOError, av.EOFError):  # wants more, or is over
+            return []
+        assert isinstance(frame, av.AudioFrame)
+        return [frame.to_ndarray()[0]]
+
+
+def _joined(found: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    if len(found) == 1:
+        return found[0]
+    return np.concatenate([np.zeros(0, np.float32), *found])
