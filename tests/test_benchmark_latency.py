@@ -239,6 +239,27 @@ def test_a_slope_comes_with_its_interval() -> None:
     assert grown.grows(2.0, tolerated=3.0)
     assert not grown.grows(2.0, tolerated=5.0)
     assert not growth.slope(hours, [10.0, 13.0, 9.0, 12.0]).grows(2.0, tolerated=0.1)
+    assert growth.slope(hours, [585.0] * 4) == growth.Slope(0.0, 0.0, 0.0)
+
+
+def test_growth_is_told_against_a_fresh_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    wandering = [
+        {"hours": hour, "against_fresh": 1.0, "median": 40 + 5 * hour, "memory_mb": 585.0} for hour in (0.5, 1.0, 1.5, 2.0)
+    ]
+    assert growth.verdicts(wandering)["against_fresh"]["met"]
+    growing = [row | {"against_fresh": 1 + row["hours"] / 10} for row in wandering]
+    assert not growth.verdicts(growing)["against_fresh"]["met"]
+    assert "1.125 times as long" in capsys.readouterr().out
+
+
+def test_streams_hear_each_step_in_turn() -> None:
+    order: list[str] = []
+
+    def stream(name: str) -> Any:
+        return SimpleNamespace(feed=lambda block: order.append(name) or [])
+
+    assert growth.times_in_turn([stream("old"), stream("young")], np.zeros(100, np.float32), 0, 40, 20) == [[], []]
+    assert order == ["old", "young", "old", "young"]
 
 
 def test_only_steps_in_speech_count() -> None:
