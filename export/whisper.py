@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from export.whisper_decoder import build_cross, build_decoder
+from streamser.errors import PackError
 from streamser.packs.decoder_weights import decoder_shapes
 from streamser.packs.whisper_weights import WEIGHTS_FILE, encoder_layout, encoder_shapes
 from train.whisper import GRAPH_NAMES, PACK
@@ -129,6 +130,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    for needed in (args.model_bin, args.model_bin.parent / "config.json"):
+        if not needed.is_file():
+            raise PackError(f"{needed}: no such file; name a folder's model.bin with its config.json beside it")
     decoder = decoder_shapes(args.model_bin)
     config = json.loads((args.model_bin.parent / "config.json").read_text())
     heads = [(int(layer), int(head)) for layer, head in config["alignment_heads"]]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from faster_whisper import WhisperModel
 
+from export.__main__ import main as export_main
 from export.whisper_decoder import build_cross, build_decoder
 from streamser.audio.file import open_file
 from streamser.audio.pieces import Block
@@ -192,3 +193,13 @@ def test_a_pack_of_before_has_the_default_packs_decoder(tmp_path: Path) -> None:
     assert [graph.name for graph in graphs] == [graph.name for graph in default.whisper_graphs]
     assert graphs[2:] == default.whisper_graphs[2:]
     assert graphs[0].parent == old
+
+
+def test_a_model_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"")
+    for given, missing in (("none.bin", "none.bin"), ("model.bin", "config.json")):
+        monkeypatch.setattr("sys.argv", ["export", "whisper", str(tmp_path / given)])
+        assert export_main() == 1
+        assert f"{missing}: no such file" in capsys.readouterr().err

@@ -42,15 +42,16 @@ def all_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def fastest(run: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Seconds of the fastest of several runs, after one that warms up."""
-    run()
+def seconds_of(run: Callable[[], object], repeats: int, warm: int = 1) -> list[float]:
+    """Of several runs, after some that warm up."""
+    for _ in range(warm):
+        run()
     taken = []
     for _ in range(repeats):
         began = time.perf_counter()
         run()
         taken.append(time.perf_counter() - began)
-    return min(taken)
+    return taken
 
 
 def _product(size: int, threads: int, kind: Any) -> float:
@@ -73,7 +74,7 @@ def _product(size: int, threads: int, kind: Any) -> float:
     options.intra_op_num_threads = threads
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return 2 * size**3 / fastest(lambda: session.run(None, {"one": one}))
+    return 2 * size**3 / min(seconds_of(lambda: session.run(None, {"one": one}), REPEATS))
 
 
 def _copy(threads: int) -> float:
@@ -82,4 +83,4 @@ def _copy(threads: int) -> float:
     target = np.zeros_like(source)
     parts = [*zip(np.array_split(source, threads), np.array_split(target, threads), strict=True)]
     with ThreadPoolExecutor(threads) as pool:
-        return 2 * COPIED / fastest(lambda: [*pool.map(lambda part: np.copyto(part[1], part[0]), parts)])
+        return 2 * COPIED / min(seconds_of(lambda: [*pool.map(lambda part: np.copyto(part[1], part[0]), parts)], REPEATS))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from benchmarks.cost.rates import seconds_of
 from streamser import Recognizer
 from streamser.clock import to_samples
 
@@ -30,7 +30,7 @@ class Runs:
 
     def seconds(self, repeats: int) -> float:
         """Median of so many runs after WARM_RUNS."""
-        return median_seconds(lambda: self.session.run(None, self.feeds), repeats)
+        return statistics.median(seconds_of(lambda: self.session.run(None, self.feeds), repeats, WARM_RUNS))
 
 
 @dataclass
@@ -77,14 +77,3 @@ def watch_speech(recognizer: Recognizer, samples: np.ndarray, warm_up: float) ->
             stream.feed(samples[start : start + block])
         stream.finish()
     return watch
-
-
-def median_seconds(run: Any, repeats: int) -> float:
-    for _ in range(WARM_RUNS):
-        run()
-    taken = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
