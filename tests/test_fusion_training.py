@@ -130,6 +130,24 @@ def test_batches_take_every_corpus_equally_often_and_meetings_seldom(bank):
     assert np.concatenate([batch["history_seconds"] for batch, _ in batches]).max() > 0
 
 
+def test_windows_of_all_lengths_meet_in_a_batch(bank):
+    part = made_up_inputs("nemo", "train", [0, 1], 400, 8)
+    batches = [batch for batch, _ in TrainingSet([part], bank).batches(32, 32, 0)]
+    means = [batch["whisper_mask"].sum(1).mean() for batch in batches]
+    every = np.concatenate([batch["whisper_mask"].sum(1) for batch in batches])
+    assert np.std(means) < 2 * every.std() / np.sqrt(32)  # as of batches drawn at random; sorted ones vary as windows do
+
+
+def test_statistics_are_standardised_over_training_windows(bank):
+    data = TrainingSet([made_up_inputs("nemo", "train", [0, 1, 4], 120, 1)], bank)
+    member = training.Member(SMALL)
+    training.standardise(member, data)
+    rows = data.histories[0].statistics[data.histories[0].seconds > 0]
+    standard = (rows - member.usual.numpy()) / member.spread.numpy()
+    assert np.abs(standard.mean(0)).max() < 1e-3
+    assert np.median(standard.std(0)) == pytest.approx(1, abs=0.02)
+
+
 def test_a_history_is_of_other_clips_of_the_session_and_weighs_what_seems_neutral():
     statistics = np.eye(6, 8, dtype=np.float32)
     session = np.array([0, 0, 0, 0, 1, 1])

@@ -1,5 +1,7 @@
 """The fusion network: its graph attention against torch-geometric, its masks, and modalities that are absent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +121,19 @@ def test_everything_absent_is_finite_and_so_are_the_gradients():
     (logits.sum() + arousal.sum() + intensity.sum()).backward()
     assert torch.isfinite(logits).all()
     assert all(torch.isfinite(value.grad).all() for value in network.parameters() if value.grad is not None)
+
+
+def test_a_member_without_nodes_hears_statistics_alone():
+    pooled = member(replace(SMALL, nodes=False, text=False))
+    batch = example_batch(np.random.default_rng(3))
+    with torch.inference_mode():
+        first = pooled(as_tensors(batch))[0]
+        reversed_nodes = batch | {
+            "whisper": batch["whisper"][:, ::-1].copy(),
+            "whisper_mask": batch["whisper_mask"][:, ::-1].copy(),
+        }
+        assert torch.allclose(pooled(as_tensors(reversed_nodes))[0], first, atol=1e-5)
+        worded = batch | {"text": batch["text"] + 1}
+        assert torch.equal(pooled(as_tensors(worded))[0], first)
+    with pytest.raises(ValueError, match="statistics and no words"):
+        MemberConfig(nodes=False)

@@ -16,6 +16,8 @@ from train.corpora import Clip, read_audio
 STEP = 8000
 WINDOW, LONG_WINDOW = 64_000, 128_000
 SESSION = 20  # clips of a speaker that share a channel, about
+FRESH_PASSES = (3, 4, 5)  # every clip as a fresh stream, as tests hear it, of which all steps are kept
+CLEAN_PASSES = (0, 3)  # channels are as they were
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,16 @@ class Stream:
 
 def fresh_stream(index: int, clip: Clip) -> Stream:
     """A clip as it is, silence up to the end of its last step."""
-    samples = read_audio(clip.path)
-    return Stream((index,), np.pad(samples, (0, -len(samples) % STEP)), WINDOW)
+    return Stream((index,), in_steps(read_audio(clip.path)), WINDOW)
 
 
 def sessions(clips: list[Clip], number: int) -> np.ndarray:
-    """int64 [clips]: which session a clip belongs to in a pass; in pass 0, where channels are as they were, a speaker has one."""
+    """int64 [clips]: which session a clip belongs to in a pass; where channels are as they were, a speaker has one."""
     speakers = {clip.speaker: place for place, clip in enumerate(clips)}
     counts = {speaker: sum(clip.speaker == speaker for clip in clips) for speaker in speakers}
     found = []
     for clip in clips:
-        shares = max(1, round(counts[clip.speaker] / SESSION)) if number else 1
+        shares = 1 if number in CLEAN_PASSES else max(1, round(counts[clip.speaker] / SESSION))
         found.append(1000 * speakers[clip.speaker] + seed_of(clip.path.name, number) % shares)
     return np.array(found)
 
@@ -48,12 +49,18 @@ def seed_of(name: str, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{number} {name}".encode()).digest()[:6])
 
 
-def training_streams(clips: list[Clip], number: int) -> Iterator[tuple[Stream, np.random.Generator]]:
-    """Streams that each begin with another clip of the list; pass 0 leaves the channel alone, the others have one a session.
+def training_streams(clips: list[Clip], number: int) -> Iterator[tuple[Stream, np.random.Generator | None]]:
+    """Streams that each begin with another clip of the list; clean passes leave the channel alone, the others have one a session.
 
-    Yields the stream and the generator that then draws its steps.
+    Yields the stream and the generator that then draws its steps, None where all are kept.
     """
     session = sessions(clips, number)
+    if number in FRESH_PASSES:
+        for index, clip in enumerate(clips):
+            rng = np.random.default_rng(seed_of(clip.path.name, number))
+            samples = np.concatenate([room_silence(rng, STEP / SAMPLE_RATE), _audio(clip)])  # steps end at other places of a clip
+            yield Stream((index,), in_steps(in_session(samples, clip, number, int(session[index]))), WINDOW), None
+        return
     groups: dict[tuple[int, str], list[int]] = {}
     for index, clip in enumerate(clips):
         groups.setdefault((int(session[index]), clip.label), []).append(index)
@@ -65,11 +72,19 @@ def training_streams(clips: list[Clip], number: int) -> Iterator[tuple[Stream, n
         for member in chosen:
             parts += [_audio(clips[member]), room_silence(rng, 0.2)]
         samples = np.concatenate(parts)
-        if number > 0:
-            samples = through_channel(samples, [number, seed_of(clip.speaker, number), int(session[index]) % 1000])
-        samples = np.pad(samples, (0, -len(samples) % STEP))
+        samples = in_steps(in_session(samples, clip, number, int(session[index])))
         window = LONG_WINDOW if more and rng.random() < 0.5 else WINDOW
         yield Stream(tuple(map(int, chosen)), samples, window), rng
+
+
+def in_session(samples: np.ndarray, clip: Clip, number: int, session: int) -> np.ndarray:
+    """Samples through the channel of a clip's session in a pass."""
+    return samples if number in CLEAN_PASSES else through_channel(samples, [number, seed_of(clip.speaker, number), session % 1000])
+
+
+def in_steps(samples: np.ndarray) -> np.ndarray:
+    """Silence up to the end of the last step."""
+    return np.pad(samples, (0, -len(samples) % STEP))
 
 
 @lru_cache(maxsize=4)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,8 @@ MEETING_SHARE = 0.06  # of a batch
 MEETING_NEUTRAL = 0.7  # of what a meeting's window says; the rest is spread over all labels
 STANDARD_ROWS = 300  # of a collection, that say what is usual
 SMOOTHING = 0.05
+LEAST_SPREAD = 1e-4  # of a statistic, squared
 AROUSAL = {"anger": 1.0, "fear": 1.0, "happiness": 1.0, "surprise": 1.0, "neutral": 0.0, "sadness": 0.0}
-GROUP = 8  # batches drawn together, so that rows of like length share one
 EMPTY = {"whisper": (3, 512), "pitch": (), "spectral": (192,), "text": (384,)}
 
 
@@ -170,6 +171,14 @@ class TrainingSet:
         return np.mean(found, 0).astype(np.float32) if found else np.ones(self.histories[0].statistics.shape[1], np.float32)
 
     @cached_property
+    def usual(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of the statistics of clips' longest windows, float32 [D] each; every part counts the same."""
+        heard = [history.statistics[history.seconds > 0].astype(np.float64) for history in self.histories]
+        mean = np.mean([rows.mean(0) for rows in heard], 0)
+        square = np.mean([(rows**2).mean(0) for rows in heard], 0)
+        return mean.astype(np.float32), np.sqrt(np.maximum(square - mean**2, LEAST_SPREAD)).astype(np.float32)
+
+    @cached_property
     def among(self) -> dict[str, np.ndarray]:
         """By corpus, bool [labels]: the labels that it has; meetings may be anything."""
         found = {}
@@ -212,22 +221,21 @@ class TrainingSet:
         meetings = MEETING_SHARE if MEETINGS in self.picks else 0.0
         names = [*corpora, MEETINGS]
         shares = np.append(weights / weights.sum() * (1 - meetings), meetings)
-        for first in range(0, count, GROUP):
-            chosen = []
-            for source in rng.choice(len(names), p=shares, size=size * min(GROUP, count - first)):
-                picks = self.picks[names[source]]
-                number, index = picks[int(rng.integers(len(picks)))].draw(rng)
-                part = self.parts[number]
-                label = int(part.labels[index])
-                row = perturbed(part.row(index), self.labels[label] if label >= 0 else "", self.bank, rng)
-                history = self.histories[number].draw(int(part.clip[index]), rng)
-                chosen.append((row, float(part.heard[index]), history, self.targets(part, index)))
-            chosen.sort(key=lambda entry: len(entry[0]["whisper"]))  # like lengths together: less padding
-            for start in rng.permutation(len(chosen) // size) * size:
-                rows, heard, histories, targets = zip(*chosen[start : start + size], strict=True)
-                batch = with_histories(collate(list(rows), np.array(heard)), list(histories))
-                wanted, among, arousal, intensity = (np.stack(column) for column in zip(*targets, strict=True))
-                yield batch, Targets(wanted, among, arousal.astype(np.float32), intensity.astype(np.float32))
+        for _ in range(count):  # drawn at random: batches of like length (decision 82) teach badly
+            rows, heard, histories, targets = zip(*(self._drawn(names, shares, rng) for _ in range(size)), strict=True)
+            batch = with_histories(collate(list(rows), np.array(heard)), list(histories))
+            wanted, among, arousal, intensity = (np.stack(column) for column in zip(*targets, strict=True))
+            yield batch, Targets(wanted, among, arousal.astype(np.float32), intensity.astype(np.float32))
+
+    def _drawn(self, names: list[str], shares: np.ndarray, rng: np.random.Generator) -> tuple[Any, ...]:
+        """One window: its row, the seconds heard, a history, the targets."""
+        picks = self.picks[names[int(rng.choice(len(names), p=shares))]]
+        number, index = picks[int(rng.integers(len(picks)))].draw(rng)
+        part = self.parts[number]
+        label = int(part.labels[index])
+        row = perturbed(part.row(index), self.labels[label] if label >= 0 else "", self.bank, rng)
+        history = self.histories[number].draw(int(part.clip[index]), rng)
+        return row, float(part.heard[index]), history, self.targets(part, index)
 
 
 def pick_of(rows: list[list[tuple[int, int]]]) -> Pick:

@@ -26,6 +26,7 @@ STATISTICS = 2 * WHISPER_LAYERS * WHISPER_WIDTH
 TYPICAL_DEVIATION = 0.8  # of a standardised channel within a window
 CLAMP = 12.0  # of a standardised channel
 LEAST_VARIANCE = 1e-4
+STATISTICS_CLAMP = 6.0  # of a standardised statistic
 NORMALISED_CLAMP = 8.0
 SHRINKAGE = (10.0, 60.0)  # seconds of evidence at which a voice's own mean, and deviation, count half; a first guess
 PITCH_TOKENS = DEFAULT_PACK_F0.bins + 2  # 0 unvoiced, 1 to 255 pitch; two to spare
@@ -42,6 +43,7 @@ class MemberConfig:
     statistics: the mean and deviation of all Whisper layers, projected, as a part of the fused vector.
     linear: the same statistics also straight to the logits, as a logistic regression has them.
     history: whether both also see the statistics normalised by what was heard of the voice before.
+    nodes: whether Whisper's nodes go through MDAT at all; without, the member hears their statistics alone, and no words.
     """
 
     width: int = 96
@@ -56,7 +58,12 @@ class MemberConfig:
     spectral: bool = True
     dropout: float = 0.3
     text: bool = True
+    nodes: bool = True
     labels: tuple[str, ...] = LABELS
+
+    def __post_init__(self) -> None:
+        if not self.nodes and (self.text or not self.statistics):
+            raise ValueError("a member without nodes hears statistics and no words")
 
 
 class CoAttention(nn.Module):
@@ -109,12 +116,14 @@ class WhisperNodes(nn.Module):
         self.separate = config.separate_layers
         self.register_buffer("mean", torch.zeros(WHISPER_LAYERS, WHISPER_WIDTH))
         self.register_buffer("scale", torch.ones(WHISPER_LAYERS, WHISPER_WIDTH))
-        self.mix = nn.Parameter(torch.zeros(WHISPER_LAYERS))
-        self.project = nn.Linear(WHISPER_WIDTH * (WHISPER_LAYERS if self.separate else 1), config.width)
+        self.nodes = config.nodes
+        if config.nodes:
+            self.mix = nn.Parameter(torch.zeros(WHISPER_LAYERS))
+            self.project = nn.Linear(WHISPER_WIDTH * (WHISPER_LAYERS if self.separate else 1), config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """x: float32 [batch, n, layers, 512]. Returns nodes [batch, n, width] and statistics [batch, STATISTICS]."""
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor | None, Tensor]:
+        """x: float32 [batch, n, layers, 512]. Returns nodes [batch, n, width], if wanted, and statistics [batch, STATISTICS]."""
         x = ((x - self.mean) / self.scale).clamp(-CLAMP, CLAMP)
         present = mask[:, :, None].to(x.dtype)
         flat = x.flatten(2)
@@ -122,6 +131,8 @@ class WhisperNodes(nn.Module):
         square = (flat * flat * present).sum(1) / present.sum(1).clamp(min=1)
         deviation = torch.sqrt((square - mean * mean).clamp(min=LEAST_VARIANCE)) - TYPICAL_DEVIATION
         statistics = torch.cat([mean, deviation], -1) * mask.any(1, keepdim=True)
+        if not self.nodes:
+            return None, statistics
         if not self.separate:
             flat = torch.einsum("bnlw,l->bnw", x, torch.softmax(self.mix, 0))
         return nn.functional.relu(self.project(self.dropout(flat))), statistics
@@ -152,22 +163,30 @@ class SpeakerNormaliser(nn.Module):
 
 
 class Member(nn.Module):
-    """One network of the ensemble."""
+    """One network of the ensemble. usual, spread: mean and deviation of the statistics over training windows, float32 [D]."""
+
+    usual: Tensor
+    spread: Tensor
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width
+        self.register_buffer("usual", torch.zeros(STATISTICS))
+        self.register_buffer("spread", torch.ones(STATISTICS))
         self.whisper = WhisperNodes(config)
-        self.whisper_age, self.whisper_graph = AgeEmbedding(width), GraphAttention(width)
+        if config.nodes:
+            self.whisper_age, self.whisper_graph = AgeEmbedding(width), GraphAttention(width)
         if config.text:
             self.text_project = nn.Sequential(nn.LayerNorm(TEXT_WIDTH), nn.Linear(TEXT_WIDTH, width), nn.ReLU())
             self.text_age, self.text_graph = AgeEmbedding(width), GraphAttention(width)
             self.co_attention = CoAttention(width)
-        self.whisper_encoder = EncoderLayer(config)
+        if config.nodes:
+            self.whisper_encoder = EncoderLayer(config)
         if config.text:
             self.text_encoder = EncoderLayer(config)
-        self.whisper_pool = ChannelPooling(width)
+        if config.nodes:
+            self.whisper_pool = ChannelPooling(width)
         if config.text:
             self.text_pool = ChannelPooling(width)
         views = 1 + config.history
@@ -178,7 +197,7 @@ class Member(nn.Module):
         if config.linear:
             self.linear = nn.Linear(views * STATISTICS, len(config.labels), bias=False)
             nn.init.zeros_(self.linear.weight)
-        parts = 1 + config.text + config.statistics + config.pitch + config.spectral
+        parts = config.nodes + config.text + config.statistics + config.pitch + config.spectral
         if config.pitch:
             self.pitch_embedding = nn.Embedding(PITCH_TOKENS, PITCH_WIDTH)
             self.pitch_embedding.weight.data.copy_(smooth_table(PITCH_TOKENS, PITCH_WIDTH))
@@ -197,25 +216,16 @@ class Member(nn.Module):
 
     def fused(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The fused vector [batch, parts * width + TIMES] (a part a modality, and what was heard), and Whisper's statistics,
-        raw and normalised [batch, views * STATISTICS]."""
+        standardised and normalised by the voice [batch, views * STATISTICS]."""
         drop = self.dropout
         sound, sound_mask = inputs["whisper"], inputs["whisper_mask"]
         sound, statistics = self.whisper(sound, sound_mask)
+        views = [((statistics - self.usual) / self.spread).clamp(-STATISTICS_CLAMP, STATISTICS_CLAMP)]
         if self.config.history:
             history = (inputs["history_mean"], inputs["history_square"], inputs["history_seconds"])
-            statistics = torch.cat([statistics, self.normaliser(statistics, *history)], -1)
-            statistics = statistics * sound_mask.any(1, keepdim=True)
-        sound = drop(sound) + self.whisper_age(inputs["whisper_age"])
-        sound = sound + self.whisper_graph(sound, sound_mask)
-        if self.config.text:
-            words_mask = inputs["text_mask"]
-            words = drop(self.text_project(inputs["text"])) + self.text_age(inputs["text_age"])
-            words = words + self.text_graph(words, words_mask)
-            sound, words = self.co_attention(sound, sound_mask, words, words_mask)
-        sound = self.whisper_encoder(sound, sound_mask)
-        parts = [self.whisper_pool(sound, sound_mask)]
-        if self.config.text:
-            parts.append(self.text_pool(self.text_encoder(words, words_mask), words_mask))
+            views.append(self.normaliser(statistics, *history))
+        statistics = torch.cat(views, -1) * sound_mask.any(1, keepdim=True)
+        parts = self._attended(sound, sound_mask, inputs) if sound is not None else []
         if self.config.statistics:
             parts.append(nn.functional.relu(self.statistics(drop(statistics))))
         if self.config.pitch:
@@ -231,6 +241,22 @@ class Member(nn.Module):
         heard = inputs["heard"]
         before = torch.log1p(inputs["history_seconds"]) / 5 if self.config.history else torch.zeros_like(heard)
         return torch.cat([*(drop(part) for part in parts), heard / 4, torch.exp(-heard), before], -1), statistics
+
+    def _attended(self, sound: Tensor, sound_mask: Tensor, inputs: dict[str, Tensor]) -> list[Tensor]:
+        """What MDAT makes of Whisper's nodes, and of the words: [batch, width] each."""
+        drop = self.dropout
+        sound = drop(sound) + self.whisper_age(inputs["whisper_age"])
+        sound = sound + self.whisper_graph(sound, sound_mask)
+        if self.config.text:
+            words_mask = inputs["text_mask"]
+            words = drop(self.text_project(inputs["text"])) + self.text_age(inputs["text_age"])
+            words = words + self.text_graph(words, words_mask)
+            sound, words = self.co_attention(sound, sound_mask, words, words_mask)
+        sound = self.whisper_encoder(sound, sound_mask)
+        parts = [self.whisper_pool(sound, sound_mask)]
+        if self.config.text:
+            parts.append(self.text_pool(self.text_encoder(words, words_mask), words_mask))
+        return parts
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The inputs of the fusion graph as tensors -> logits [batch, labels], logits of arousal and intensity [batch]."""

@@ -22,6 +22,7 @@ from train.fusion.histories import histories_of
 from train.fusion.inputs import load_inputs
 from train.fusion.known import logits_of, sounds_of, train_known
 from train.fusion.voices import distances, voice_print, voice_threshold
+from train.training_streams import FRESH_PASSES
 
 FILE = "sounds.pt"
 
@@ -56,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     corpora = [corpus for corpus in TRAINING_CORPORA if corpus not in args.leave_out]
-    parts = [load_inputs(entry) for corpus in corpora for entry in training_collections(corpus, ["train"])]
-    meetings = [load_inputs(Collection(MEETINGS, "train", number)) for number in OTHER_PASSES]
+    parts = [load_inputs(entry, ("whisper",)) for corpus in corpora for entry in training_collections(corpus, ["train"])]
+    meetings = [load_inputs(Collection(MEETINGS, "train", number), ("whisper",)) for number in OTHER_PASSES]
     data = TrainingSet([*parts, *meetings], None)
     validation = [load_inputs(Collection(corpus, "validation")) for corpus in corpora]
     mean, scale = data.standard.mean, data.standard.scale
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     watched = [histories_of(part, mean, scale) for part in validation]
     same, other = distances(voice, watched)
     threshold, strangers = voice_threshold(same, other)
-    speech = [sounds_of(part, mean, scale) for part in data.parts]
+    streams = [part.collection for part in data.parts if part.collection.number not in FRESH_PASSES]
+    speech = [sounds_of(load_inputs(collection), mean, scale) for collection in streams]
     elsewhere = [sounds_of(load_inputs(Collection(OTHER_SOUNDS, "train", number)), mean, scale) for number in OTHER_PASSES]
     watched_speech = [sounds_of(part, mean, scale) for part in validation]
     known = train_known(speech, elsewhere, watched_speech, args.seed)

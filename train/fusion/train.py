@@ -73,9 +73,11 @@ def known_loss(logits: Tensor, levels: Tensor) -> Tensor:
 
 
 def standardise(member: Member, data: TrainingSet) -> None:
-    """Fold what is usual in training into the network: mean and deviation of nodes, variance of statistics within a session."""
+    """Fold what is usual in training into the network: of nodes and of statistics, and how these vary within a session."""
     member.whisper.mean.copy_(torch.from_numpy(data.standard.mean))
     member.whisper.scale.copy_(torch.from_numpy(data.standard.scale))
+    for buffer, values in zip((member.usual, member.spread), data.usual, strict=True):
+        buffer.copy_(torch.from_numpy(values))
     if member.config.history:
         member.normaliser.variance.copy_(torch.from_numpy(data.variance))
 
