@@ -151,7 +151,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("members", nargs="+", help="names of trained members, as `python -m train fusion` prints them")
     parser.add_argument(
-        "--left-out", nargs="+", default=[], metavar="MEMBER", help="copies trained without a corpus: they calibrate"
+        "--left-out", nargs="+", default=[], metavar="TUNED", help="tuned copies that left a corpus out: they calibrate"
     )
     parser.add_argument("--neutral", type=float, default=0.0, help="log offset of neutral: the deployment prior (default: 0)")
     parser.add_argument("-o", "--output", type=Path, default=PACK)

@@ -1,9 +1,12 @@
 """Write the graphs of Whisper (Radford et al. 2022, section 2.2) without its weights: here the encoder's two.
 
-The first goes up to the last block whose output the fusion hears, and runs at every step; the second goes on from there to the
-end, and runs where something is decoded. The weights stay where they are, in the user's copy of the model; both graphs name
-the external file that `streamser.packs.whisper_weights` writes from it. Outputs, at 50 Hz: `layer_K` after block K for the
-chosen K; `last`, after the final normalisation, which is what CTranslate2's decoder expects.
+The first goes up to the last block whose output the fusion hears, and runs at every step; the second goes on to the end, and
+runs where something is decoded. The weights stay where they are, in the user's copy of the model; both graphs name the
+external file that `streamser.packs.whisper_weights` writes from it. Outputs, at 50 Hz: `layer_K` after block K for the chosen
+K; `last`, after the final normalisation, which is what CTranslate2's decoder expects.
+
+With --tuned the first graph's upper blocks carry low-rank factors (`python -m train tune`), which onnxruntime adds to the
+weights when it opens the graph; the second then goes on from the last layer below them, through Whisper's own blocks.
 """
 
 from __future__ import annotations
@@ -22,21 +25,44 @@ from export.whisper_decoder import build_cross, build_decoder
 from streamser.errors import PackError
 from streamser.packs.decoder_weights import decoder_shapes
 from streamser.packs.whisper_weights import WEIGHTS_FILE, encoder_layout, encoder_shapes
+from train.tuning.network import factors_by_block, load_tuned
 from train.whisper import GRAPH_NAMES, PACK
 
 OPSET = 20
 HEAD_WIDTH = 64  # in every published size
 
 
-def build_graphs(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """The encoder in two: mel float32 [batch, mels, 2T] -> every `layer_K`, and the largest `layer_K` -> `last`."""
-    whole = Extractor(build_graph(shapes, layers))
+Factors = dict[int, dict[str, tuple[np.ndarray, np.ndarray]]]  # by block from 0 and linear map: down [rank, in], up [out, rank]
+LINEAR_OF = {  # a block's linear maps: as tuning calls them, and CTranslate2
+    "queries_keys_values": "self_attention/linear_0",
+    "attention_output": "self_attention/linear_1",
+    "widen": "ffn/linear_0",
+    "narrow": "ffn/linear_1",
+}
+
+
+def build_graphs(
+    shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...], factors: Factors | None = None
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """The encoder in two: mel float32 [batch, mels, 2T] -> every `layer_K`, and a `layer_K` -> `last`: the largest that no
+    factors reach.
+
+    Raises:
+        PackError: all layers are tuned, so that there is none to go on from.
+    """
     names = [f"layer_{layer}" for layer in sorted(layers)]
-    return whole.extract_model(["mel"], names), whole.extract_model(names[-1:], ["last"])
+    first = Extractor(build_graph(shapes, layers, factors)).extract_model(["mel"], names)
+    plain = [layer for layer in sorted(layers) if layer <= min(factors or {max(layers): {}})]
+    if not plain:
+        raise PackError(f"layers {layers} are all tuned: name one below the tuned blocks, from which the decoder's way goes on")
+    return first, Extractor(build_graph(shapes, layers)).extract_model([f"layer_{plain[-1]}"], ["last"])
 
 
-def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> onnx.ModelProto:
-    """The whole encoder as ONNX: mel float32 [batch, mels, 2T] -> `layer_K` and `last` float32 [batch, T, width]."""
+def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...], factors: Factors | None = None) -> onnx.ModelProto:
+    """The whole encoder as ONNX: mel float32 [batch, mels, 2T] -> `layer_K` and `last` float32 [batch, T, width].
+
+    factors: of tuned blocks, stored as float16.
+    """
     width, mels, _ = shapes["encoder/conv1/weight"]
     depth = 1 + max(
         int(name.split("/")[1].split("_")[1]) for name in shapes if name.startswith("encoder/layer_") and "/self_" in name
@@ -53,8 +79,21 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> 
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
+    tuned = {
+        f"encoder/layer_{block}/{LINEAR_OF[name]}": pair for block, maps in (factors or {}).items() for name, pair in maps.items()
+    }
+
+    def weight_of(name: str) -> str:
+        if name not in tuned:
+            return f"{name}/weight"
+        sides = []
+        for side, values in zip(("down", "up"), tuned[name], strict=True):  # transposed, as the weights are stored
+            half = constant(f"{name}/{side}_half", np.ascontiguousarray(values.T, np.float16))
+            sides.append(node("Cast", [half], f"{name}/{side}", to=TensorProto.FLOAT))
+        return node("Add", [f"{name}/weight", node("MatMul", sides, f"{name}/change")], f"{name}/tuned")
+
     def linear(x: str, name: str, output: str) -> str:
-        product = node("MatMul", [x, f"{name}/weight"], f"{output}_product")
+        product = node("MatMul", [x, weight_of(name)], f"{output}_product")
         return node("Add", [product, f"{name}/bias"], output) if f"{name}/bias" in shapes else product
 
     def normalised(x: str, name: str, output: str) -> str:
@@ -126,6 +165,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("model_bin", type=Path, help="CTranslate2's model.bin of the Whisper size, with its config.json beside it")
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4], help="middle layers to return (default: 2 4)")
+    parser.add_argument(
+        "--tuned", type=Path, metavar="CHECKPOINT", help="factors for the upper blocks, from `python -m train tune`"
+    )
     parser.add_argument("-o", "--output", type=Path, default=PACK, help="folder for the graphs (default: the default pack)")
 
 
@@ -133,11 +175,12 @@ def run(args: argparse.Namespace) -> int:
     for needed in (args.model_bin, args.model_bin.parent / "config.json"):
         if not needed.is_file():
             raise PackError(f"{needed}: no such file; name a folder's model.bin with its config.json beside it")
+    factors = factors_by_block(load_tuned(args.tuned)[0]) if args.tuned else None
     decoder = decoder_shapes(args.model_bin)
     config = json.loads((args.model_bin.parent / "config.json").read_text())
     heads = [(int(layer), int(head)) for layer, head in config["alignment_heads"]]
     models = [
-        *build_graphs(encoder_shapes(args.model_bin), tuple(args.layers)),
+        *build_graphs(encoder_shapes(args.model_bin), tuple(args.layers), factors),
         build_cross(decoder),
         build_decoder(decoder, heads),
     ]

@@ -82,8 +82,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         manifest = root / "mine.csv"
         assert call(command, "folder", folder, "-o", manifest) == 0
         assert call(features, "--manifest", manifest) == 0
-        assert call(fusion, "--manifest", manifest, "--configuration", "small", "--epochs", 2, "--batches", 12, "--seed", 1, 2) == 0
-        assert call(export_pack, pack, "--members", "mine-small-1", "mine-small-2", "--licence", "CC0") == 0
+        assert call(fusion, "--manifest", manifest, "--configuration", "mixed", "--epochs", 2, "--batches", 12, "--seed", 1, 2) == 0
+        assert call(export_pack, pack, "--members", "mine-mixed-1", "mine-mixed-2", "--licence", "CC0") == 0
         tested = [clip.path for clip in read_manifest(manifest, None) if clip.split == "test" and clip.label == "eager"]
         yield Made(manifest, pack, tested[0])
 
@@ -161,7 +161,7 @@ def test_the_cache_follows_the_clips_and_not_the_order_of_labels(made: Made) -> 
     clip.path.write_bytes(content)
 
 
-@pytest.mark.parametrize(("corpus", "passes"), [("nemo", (0, 1, 3, 4)), ("ravdess", (0, 1, 2, 3, 4, 5))])
+@pytest.mark.parametrize(("corpus", "passes"), [("nemo", (0, 1, 3)), ("ravdess", (0, 1, 3))])
 def test_the_corpora_at_hand_keep_the_names_of_their_caches(corpus: str, passes: tuple[int, ...]) -> None:
     names = [entry.name for entry in training_collections(corpus, ["train", "test"])]
     assert names == [*(f"{corpus}-train-{number}" for number in passes), f"{corpus}-test-0"]

@@ -35,12 +35,12 @@ from train.collection import (
     training_collections,
 )
 from train.corpora import SPLITS, cache_root
-from train.training_streams import STEP, WINDOW, Stream, fresh_stream, sessions, training_streams
+from train.training_streams import FRESH_KINDS, FRESH_PASSES, STEP, WINDOW, Stream, fresh_stream, sessions, training_streams
 from train.whisper import PACK, load_whisper
 
 GRAPHS = {"whisper": "whisper_encoder.onnx", "pitch": "pitch.onnx", "spectral": "spectral.onnx"}  # by kind of cache
 STORED = {"whisper": np.float16, "spectral": np.float16, "pitch": np.int16}
-KEPT_STEPS = {0: 1.9, 1: 1.7, 2: 1.7}  # speech steps kept of a training stream, on average, by pass
+KEPT_STEPS = {0: 1.9, 1: 1.7}  # speech steps kept of a training stream, on average, by pass
 KEPT_OF_MEETINGS = 40.0  # of 60
 RECIPE = b"2"  # part of the key: raise it when the streams or what is kept of them change
 
@@ -181,5 +181,6 @@ def run(args: argparse.Namespace) -> int:
         collections += [entry for entry in unlabelled_collections() if entry.split in args.splits]
     features = load_features(*args.kinds)
     for collection in sorted(collections, key=lambda entry: (entry.split == "test", entry.number)):
-        build(collection, args.kinds, features)
+        fresh = collection.split == "train" and collection.number in FRESH_PASSES
+        build(collection, [kind for kind in args.kinds if not fresh or kind in FRESH_KINDS], features)
     return 0

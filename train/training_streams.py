@@ -16,7 +16,8 @@ from train.corpora import Clip, read_audio
 STEP = 8000
 WINDOW, LONG_WINDOW = 64_000, 128_000
 SESSION = 20  # clips of a speaker that share a channel, about
-FRESH_PASSES = (3, 4, 5)  # every clip as a fresh stream, as tests hear it, of which all steps are kept
+FRESH_KINDS = ("whisper",)  # that are cached of fresh passes
+FRESH_PASSES = (3,)  # every clip as a fresh stream, as tests hear it, of which all steps are kept
 CLEAN_PASSES = (0, 3)  # channels are as they were
 
 

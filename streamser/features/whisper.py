@@ -93,6 +93,7 @@ class Whisper:
 
         self._first, self._second = (open_session(folder / name, accelerator) for name in GRAPH_FILES[:2])
         self._outputs = [output.name for output in self._first.get_outputs()]
+        self._onward = self._second.get_inputs()[0].name  # the layer from which the decoder's way goes on
         self._mel = FeatureExtractor(self._first.get_inputs()[0].shape[1])
         self.decoder = _open_decoder(folder, self._silent_states(folder), accelerator)
 
@@ -120,7 +121,8 @@ class Whisper:
 
     def last(self, encoding: Encoding) -> np.ndarray:
         """The encoder's last layer, float32 [T, width]: what the decoder attends to."""
-        return np.asarray(self._second.run(None, {self._outputs[-1]: encoding.layers[-1:]})[0][0])
+        layer = self._outputs.index(self._onward)
+        return np.asarray(self._second.run(None, {self._onward: encoding.layers[layer : layer + 1]})[0][0])
 
     def decode(self, encoding: Encoding, language: str | None, prior: dict[str, float], least_log_probability: float) -> Hypothesis:
         """Greedy transcript of an encoding, its words aligned in time.

@@ -71,8 +71,9 @@ def resolve_whisper(specification: WhisperSpecification, graphs: Sequence[Path])
         write_encoder_weights(work / "model.bin", work / WEIGHTS_FILE)
         write_decoder_weights(work / "model.bin", work / DECODER_WEIGHTS_FILE)
         (work / _STAMP_FILE).write_text(json.dumps(_stamp(work)))
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if _is_current(folder):  # another process was first, and may have opened it
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
         try:
             work.rename(folder)
         except OSError:

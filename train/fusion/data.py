@@ -28,7 +28,8 @@ WHISPER_DROPPED = 0.01
 NODE_SHARE = (0.6, 1.0)  # of the Whisper nodes that a training window keeps
 EDGE_NODES = 3  # at most so many are left out at either end, as a detector that is late or early does
 CORPUS_SHARES = {"indian_emospeech": 0.25}  # beside 1 of every other: half-second words in noise, which teach others little
-MEETING_SHARE = 0.06  # of a batch
+LONGEST_SHARE = 0.7  # of the windows: the one that heard most of its clip, as decides about an utterance (decision 85)
+MEETING_SHARE = 0.15  # of a batch
 MEETING_NEUTRAL = 0.7  # of what a meeting's window says; the rest is spread over all labels
 STANDARD_ROWS = 300  # of a collection, that say what is usual
 SMOOTHING = 0.05
@@ -232,6 +233,8 @@ class TrainingSet:
         picks = self.picks[names[int(rng.choice(len(names), p=shares))]]
         number, index = picks[int(rng.integers(len(picks)))].draw(rng)
         part = self.parts[number]
+        if part.labels[index] >= 0 and rng.random() < LONGEST_SHARE:  # a meeting is one clip of many windows
+            index = int(part.longest_row[part.clip[index]])
         label = int(part.labels[index])
         row = perturbed(part.row(index), self.labels[label] if label >= 0 else "", self.bank, rng)
         history = self.histories[number].draw(int(part.clip[index]), rng)

@@ -69,11 +69,16 @@ class Inputs:
     @cached_property
     def longest_rows(self) -> np.ndarray:
         """int64 [clips with speech]: of every clip the row that heard most, the latest of equals."""
-        best: dict[int, int] = {}
+        return self.longest_row[self.longest_row >= 0]
+
+    @cached_property
+    def longest_row(self) -> np.ndarray:
+        """int64 [clips]: that row of every clip, -1 where no step held speech."""
+        best = np.full(len(self.clip_label), -1)
         for row, (clip, heard) in enumerate(zip(self.clip.tolist(), self.heard.tolist(), strict=True)):
-            if clip not in best or heard >= self.heard[best[clip]]:
+            if best[clip] < 0 or heard >= self.heard[best[clip]]:
                 best[clip] = row
-        return np.array([best[clip] for clip in sorted(best)], int)
+        return best
 
 
 def load_inputs(collection: Collection, kinds: Iterable[str] = tuple(GRAPHS)) -> Inputs:

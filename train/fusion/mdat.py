@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from streamser.features.quantised_f0 import DEFAULT_PACK_F0
 from streamser.fusion_input import WHISPER_LAYERS
 from train.corpora import LABELS
+from train.fusion.data import arousal_levels
 from train.systems.graph_attention import GraphAttention
 from train.systems.nodes import AgeEmbedding
 from train.systems.pooling import ChannelPooling, masked_softmax
@@ -28,6 +29,7 @@ CLAMP = 12.0  # of a standardised channel
 LEAST_VARIANCE = 1e-4
 STATISTICS_CLAMP = 6.0  # of a standardised statistic
 NORMALISED_CLAMP = 8.0
+NEVER = -1e4  # added to a logit that does not count
 SHRINKAGE = (10.0, 60.0)  # seconds of evidence at which a voice's own mean, and deviation, count half; a first guess
 PITCH_TOKENS = DEFAULT_PACK_F0.bins + 2  # 0 unvoiced, 1 to 255 pitch; two to spare
 PITCH_WIDTH = 32
@@ -39,18 +41,17 @@ class MemberConfig:
     """What may differ between the members of an ensemble.
 
     labels: what it tells apart, the same for all members of an ensemble. text: whether it hears words at all.
-    separate_layers: a projection of its own for each Whisper layer instead of one for their softmax mix.
     statistics: the mean and deviation of all Whisper layers, projected, as a part of the fused vector.
     linear: the same statistics also straight to the logits, as a logistic regression has them.
     history: whether both also see the statistics normalised by what was heard of the voice before.
-    nodes: whether Whisper's nodes go through MDAT at all; without, the member hears their statistics alone, and no words.
+    nodes: whether Whisper's nodes go through MDAT at all; without, the member hears their statistics alone, and no words. With
+    `linear` alone it is a regression, whose arousal is what its labels say.
     """
 
     width: int = 96
     heads: int = 4
     feed_forward: int = 192
     hidden: int = 96
-    separate_layers: bool = False
     statistics: bool = True
     linear: bool = True
     history: bool = True
@@ -62,8 +63,13 @@ class MemberConfig:
     labels: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
-        if not self.nodes and (self.text or not self.statistics):
+        if not self.nodes and (self.text or not (self.statistics or self.linear)):
             raise ValueError("a member without nodes hears statistics and no words")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a linear map of the statistics and nothing else."""
+        return not any((self.nodes, self.text, self.statistics, self.pitch, self.spectral))
 
 
 class CoAttention(nn.Module):
@@ -113,13 +119,12 @@ class WhisperNodes(nn.Module):
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.separate = config.separate_layers
         self.register_buffer("mean", torch.zeros(WHISPER_LAYERS, WHISPER_WIDTH))
         self.register_buffer("scale", torch.ones(WHISPER_LAYERS, WHISPER_WIDTH))
         self.nodes = config.nodes
         if config.nodes:
             self.mix = nn.Parameter(torch.zeros(WHISPER_LAYERS))
-            self.project = nn.Linear(WHISPER_WIDTH * (WHISPER_LAYERS if self.separate else 1), config.width)
+            self.project = nn.Linear(WHISPER_WIDTH, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -133,9 +138,8 @@ class WhisperNodes(nn.Module):
         statistics = torch.cat([mean, deviation], -1) * mask.any(1, keepdim=True)
         if not self.nodes:
             return None, statistics
-        if not self.separate:
-            flat = torch.einsum("bnlw,l->bnw", x, torch.softmax(self.mix, 0))
-        return nn.functional.relu(self.project(self.dropout(flat))), statistics
+        mixed = torch.einsum("bnlw,l->bnw", x, torch.softmax(self.mix, 0))
+        return nn.functional.relu(self.project(self.dropout(mixed))), statistics
 
 
 class SpeakerNormaliser(nn.Module):
@@ -198,6 +202,11 @@ class Member(nn.Module):
             self.linear = nn.Linear(views * STATISTICS, len(config.labels), bias=False)
             nn.init.zeros_(self.linear.weight)
         parts = config.nodes + config.text + config.statistics + config.pitch + config.spectral
+        if config.plain:
+            self.offset = nn.Parameter(torch.zeros(len(config.labels)))
+            levels = torch.from_numpy(arousal_levels(config.labels))
+            self.register_buffer("high", torch.where(levels == 1, 0.0, NEVER))
+            self.register_buffer("low", torch.where(levels == 0, 0.0, NEVER))
         if config.pitch:
             self.pitch_embedding = nn.Embedding(PITCH_TOKENS, PITCH_WIDTH)
             self.pitch_embedding.weight.data.copy_(smooth_table(PITCH_TOKENS, PITCH_WIDTH))
@@ -208,11 +217,21 @@ class Member(nn.Module):
             self.spectral_age, self.spectral_graph = AgeEmbedding(width), GraphAttention(width)
             self.spectral_pool = ChannelPooling(width)
         self.dropout = nn.Dropout(config.dropout)
+        if config.plain:
+            return
         self.gate = nn.Linear(parts * width + TIMES, config.hidden)
         self.value = nn.Linear(parts * width + TIMES, config.hidden)
         self.classify = nn.Linear(config.hidden, len(config.labels))
         self.arouse = nn.Linear(config.hidden, 1)
         self.intensify = nn.Linear(config.hidden, 1)  # how strongly it is expressed: only training asks
+
+    def statistics_of(self, statistics: Tensor, inputs: dict[str, Tensor]) -> Tensor:
+        """Whisper's statistics [batch, STATISTICS], standardised, and normalised by the voice: [batch, views * STATISTICS]."""
+        views = [((statistics - self.usual) / self.spread).clamp(-STATISTICS_CLAMP, STATISTICS_CLAMP)]
+        if self.config.history:
+            history = (inputs["history_mean"], inputs["history_square"], inputs["history_seconds"])
+            views.append(self.normaliser(statistics, *history))
+        return torch.cat(views, -1)
 
     def fused(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The fused vector [batch, parts * width + TIMES] (a part a modality, and what was heard), and Whisper's statistics,
@@ -220,11 +239,7 @@ class Member(nn.Module):
         drop = self.dropout
         sound, sound_mask = inputs["whisper"], inputs["whisper_mask"]
         sound, statistics = self.whisper(sound, sound_mask)
-        views = [((statistics - self.usual) / self.spread).clamp(-STATISTICS_CLAMP, STATISTICS_CLAMP)]
-        if self.config.history:
-            history = (inputs["history_mean"], inputs["history_square"], inputs["history_seconds"])
-            views.append(self.normaliser(statistics, *history))
-        statistics = torch.cat(views, -1) * sound_mask.any(1, keepdim=True)
+        statistics = self.statistics_of(statistics, inputs) * sound_mask.any(1, keepdim=True)
         parts = self._attended(sound, sound_mask, inputs) if sound is not None else []
         if self.config.statistics:
             parts.append(nn.functional.relu(self.statistics(drop(statistics))))
@@ -260,12 +275,22 @@ class Member(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The inputs of the fusion graph as tensors -> logits [batch, labels], logits of arousal and intensity [batch]."""
+        if self.config.plain:
+            mask = inputs["whisper_mask"]
+            statistics = self.statistics_of(self.whisper(inputs["whisper"], mask)[1], inputs) * mask.any(1, keepdim=True)
+            return self.regression(statistics)
         z, statistics = self.fused(inputs)
         hidden = self.dropout(nn.functional.silu(self.gate(z)) * self.value(z))
         logits = self.classify(hidden)
         if self.config.linear:
             logits = logits + self.linear(self.dropout(statistics))
         return logits, self.arouse(hidden)[:, 0], self.intensify(hidden)[:, 0]
+
+    def regression(self, statistics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The outputs of a plain member, of statistics as `statistics_of` gives them; it knows nothing of intensity."""
+        logits = self.linear(statistics) + self.offset
+        arousal = torch.logsumexp(logits + self.high, -1) - torch.logsumexp(logits + self.low, -1)
+        return logits, arousal, torch.zeros_like(arousal)
 
 
 def smooth_table(count: int, width: int) -> Tensor:

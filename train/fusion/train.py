@@ -30,15 +30,17 @@ from train.fusion.data import Batch, Inputs, Targets, TrainingSet, checkpoint_fo
 from train.fusion.decide import decide
 from train.fusion.inputs import load_inputs
 from train.fusion.mdat import STATISTICS, Member, MemberConfig
+from train.fusion.regression import regress
 from train.fusion.text_bank import build_text_bank, words_can_be_taught
 from train.metrics import macro_f1
+from train.training_streams import FRESH_KINDS, FRESH_PASSES
 
-CONFIGURATIONS = {
-    "mixed": MemberConfig(spectral=False, dropout=0.4),
-    "separate": MemberConfig(spectral=False, dropout=0.4, separate_layers=True),
-    "spectral": MemberConfig(dropout=0.4),
-    "unpitched": MemberConfig(spectral=False, pitch=False, dropout=0.4),
-    "small": MemberConfig(spectral=False, dropout=0.4, width=64, feed_forward=128, separate_layers=True),
+CONFIGURATIONS = {  # the first two make the default pack; the others leave something out, or hear one thing more
+    "mixed": MemberConfig(spectral=False, pitch=False, dropout=0.4),
+    "linear": MemberConfig(spectral=False, pitch=False, text=False, nodes=False, statistics=False, dropout=0.0),
+    "pooled": MemberConfig(spectral=False, pitch=False, text=False, nodes=False, dropout=0.4),
+    "pitched": MemberConfig(spectral=False, dropout=0.4),
+    "spectral": MemberConfig(pitch=False, dropout=0.4),
 }
 BATCH = 64
 EPOCH = 120  # batches between looks at validation
@@ -59,11 +61,23 @@ def loss_of(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> Tensor:
     """The training loss: cross-entropy over the labels that a window's corpus has and, by FULL_SOFTMAX, over all; arousal and
     intensity where they are known."""
     logits, arousal, intensity = outputs
-    shares, among = torch.from_numpy(targets.shares), torch.from_numpy(targets.among)
-    some = torch.log_softmax(logits.masked_fill(~among, -1e4), -1).masked_fill(~among, 0)
-    class_loss = -(shares * (some + FULL_SOFTMAX * torch.log_softmax(logits, -1))).sum(1).mean()
+    wanted = class_loss(logits, torch.from_numpy(targets.shares), torch.from_numpy(targets.among))
     beside = AROUSAL_WEIGHT * known_loss(arousal, torch.from_numpy(targets.arousal))
-    return class_loss + beside + INTENSITY_WEIGHT * known_loss(intensity, torch.from_numpy(targets.intensity))
+    return wanted + beside + INTENSITY_WEIGHT * known_loss(intensity, torch.from_numpy(targets.intensity))
+
+
+def class_loss(logits: Tensor, shares: Tensor, among: Tensor) -> Tensor:
+    """Cross-entropy over the labels that a row's corpus has and, by FULL_SOFTMAX, over all.
+
+    logits, shares (what should be said): float32 [batch, labels]. among: bool [batch, labels].
+    """
+    return class_losses(logits, shares, among).mean()
+
+
+def class_losses(logits: Tensor, shares: Tensor, among: Tensor) -> Tensor:
+    """The same by row, [batch]."""
+    some = torch.log_softmax(logits.masked_fill(~among, -1e4), -1).masked_fill(~among, 0)
+    return -(shares * (some + FULL_SOFTMAX * torch.log_softmax(logits, -1))).sum(1)
 
 
 def known_loss(logits: Tensor, levels: Tensor) -> Tensor:
@@ -188,22 +202,31 @@ def train_member(
             file.write(json.dumps(line) + "\n")
         if score > best:
             best = score
-            temperature = fit_temperature(logits, [part.labels for part in validation])
-            described = {"name": name, "seed": seed, "config": asdict(config), "temperature": temperature, "validation": scores}
-            described["corpora"] = sorted({part.collection.corpus for part in validation})
-            torch.save({"weights": candidate.state_dict(), **described}, final)
+            keep(final, name, seed, candidate, scores, logits, validation)
         state = {"member": member.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict()}
         torch.save({**state, "epoch": epoch + 1, "best": best, "config": asdict(config)}, running)
     return final
 
 
+def keep(
+    path: Path, name: str, seed: int, member: Member, scores: dict[str, float], logits: list[np.ndarray], validation: list[Inputs]
+) -> None:
+    """Save a member with its temperature, fitted to the steps of validation speakers, and what it scored there."""
+    temperature = fit_temperature(logits, [part.labels for part in validation])
+    described = {"name": name, "seed": seed, "config": asdict(member.config), "temperature": temperature, "validation": scores}
+    described["corpora"] = sorted({part.collection.corpus for part in validation})
+    torch.save({"weights": member.state_dict(), **described}, path)
+
+
 def inputs_of(material: own_data.Material, split: str, kinds: tuple[str, ...]) -> list[Inputs]:
-    """The cached inputs of one split of all corpora.
+    """The cached inputs of one split of all corpora; those of fresh passes, of which only Whisper is cached, where it is enough.
 
     Raises:
         SystemExit: a cache is missing, or no speech was found in any clip of a label.
     """
     collections = [entry for corpus in material.corpora for entry in training_collections(corpus, [split], material.labels)]
+    if kinds != FRESH_KINDS:
+        collections = [entry for entry in collections if entry.number not in FRESH_PASSES]
     inputs = [load_inputs(entry, kinds) for entry in collections]
     heard = np.bincount(np.concatenate([part.labels for part in inputs]), minlength=len(material.labels))
     taught = {clip.label for entry in collections for clip in entry.clips()}
@@ -226,7 +249,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--configuration", choices=tuple(CONFIGURATIONS), default="mixed")
     parser.add_argument("--epochs", type=int, default=10, help="(default: %(default)s)")
     parser.add_argument("--batches", type=int, default=EPOCH, help=f"of {BATCH} windows in an epoch (default: %(default)s)")
-    parser.add_argument("--leave-out", nargs="+", choices=TRAINING_CORPORA, default=[], help="train and choose without these")
     parser.add_argument("--commercial", action="store_true", help="only corpora whose licence allows commercial use")
     parser.add_argument("--resume", action="store_true", help="go on from the last epoch of the same member")
 
@@ -237,23 +259,27 @@ def run(args: argparse.Namespace) -> int:
         raise SystemExit("--epochs and --batches must be at least 1")
     material = own_data.material_of(args)
     own_data.check(material, ("train", "validation"))
-    left_out = [corpus for corpus in TRAINING_CORPORA if corpus not in FREE_CORPORA] if args.commercial else args.leave_out
+    left_out = [corpus for corpus in TRAINING_CORPORA if corpus not in FREE_CORPORA] if args.commercial else []
     material = replace(material, corpora=tuple(corpus for corpus in material.corpora if corpus not in left_out))
     manifests = [own_data.title_of(corpus) for corpus in material.corpora if own_data.is_manifest(corpus)]
     words = not manifests or words_can_be_taught(material.labels)
-    config = replace(CONFIGURATIONS[args.configuration], text=words, labels=material.labels)
+    config = CONFIGURATIONS[args.configuration]
+    config = replace(config, text=words and config.text, labels=material.labels)
     if not words:
         print("words are not heard by this member: that takes GoEmotions under STREAMSER_DATA, and no labels but its seven")
     kinds = kinds_of(config)
     parts = inputs_of(material, "train", kinds)
     if not manifests and "neutral" in material.labels:
         parts += [load_inputs(Collection(MEETINGS, "train", number, material.labels), kinds) for number in OTHER_PASSES]
-    data = TrainingSet(parts, build_text_bank(material.labels) if words else None)
+    data = TrainingSet(parts, build_text_bank(material.labels) if config.text else None)
     validation = inputs_of(material, "validation", kinds)
     name = args.name or "-".join([*manifests, args.configuration])
     for seed in args.seed:
         member = "-".join([f"{name}-{seed}", *(f"without-{corpus}" for corpus in left_out)])
-        path = train_member(member, config, data, validation, seed, args.epochs, args.resume, args.batches)
+        if config.plain:
+            path = regress(member, config, data, validation, seed)
+        else:
+            path = train_member(member, config, data, validation, seed, args.epochs, args.resume, args.batches)
         _, saved = load_member(path)
         told = {"member": member, "checkpoint": str(path), "temperature": saved["temperature"], "validation": saved["validation"]}
         print(json.dumps(told))

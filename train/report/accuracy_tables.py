@@ -107,7 +107,7 @@ def folds_text(figures: dict[str, Any]) -> str:
                 rows.append([f"{name}, trained on {splits}", f"{found['macro_f1']:.3f}", each])
     if not rows:
         return ""
-    head = "RAVDESS with its 8 labels over EmoBox's six folds, copies trained without a fold's actors, macro-F1:"
+    head = "RAVDESS with its 8 labels over EmoBox's six folds, copies taught without a fold's actors (`train folds`), macro-F1:"
     return f"{head}\n\n{rows_of(['system', 'mean of folds', 'folds'], rows)}"
 
 

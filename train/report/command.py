@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from streamser.packs.resolve import find_pack
+from train.baselines import BASELINES
 from train.corpora import EVALUATION_CORPORA, LABELS
 from train.features import PACK, sealed_collection
 from train.machine import machine_card
@@ -47,11 +48,12 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is measured: the graph, others of its recipe, and the sealed corpora that may be opened."""
+    """What is measured: the graph, others of its recipe, the sealed corpora that may be opened, and what stands beside."""
 
     context: Context
     seeds: tuple[Context, ...]
     sealed: tuple[str, ...]
+    baselines: tuple[str, ...] = BASELINES
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ def _look_fairness(found: Figures) -> dict[str, Any]:
 
 SECTIONS: dict[str, Section] = {
     "accuracy": Section(
-        lambda asked: accuracy.figures(asked.context, asked.seeds, asked.sealed), accuracy.markdown, _look_accuracy, seeds=True
+        lambda asked: accuracy.figures(asked.context, asked.seeds, asked.sealed, asked.baselines),
+        accuracy.markdown,
+        _look_accuracy,
+        seeds=True,
     ),
     "prefixes": Section(lambda asked: prefixes.figures(asked.context), prefixes.markdown),
     "calibration": Section(lambda asked: calibration.figures(asked.context, asked.sealed), calibration.markdown, _look_calibration),
@@ -119,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--graphs", type=Path, nargs="+", default=[], metavar="GRAPH", help="the same recipe by other seeds")
     parser.add_argument("--sections", nargs="+", choices=tuple(SECTIONS), default=list(SECTIONS), metavar="SECTION")
     parser.add_argument("--sealed", action="store_true", help="open the corpora that were never trained on; the look is logged")
+    parser.add_argument("--baselines", nargs="+", choices=BASELINES, default=list(BASELINES), help="that stand beside (all)")
     parser.add_argument("--again", action="store_true", help="measure the sections again that are there")
     parser.add_argument("-o", "--output", type=Path, default=REPORT, help="of the files, without .md and .json (%(default)s)")
 
@@ -160,7 +166,8 @@ def asked_of(args: argparse.Namespace) -> Asked:
     else:
         pack = find_pack(args.pack)
         context = Context(pack.file("fusion"), pack.folder)
-    found = Asked(context, tuple(Context(graph) for graph in args.graphs), EVALUATION_CORPORA if args.sealed else ())
+    sealed = EVALUATION_CORPORA if args.sealed else ()
+    found = Asked(context, tuple(Context(graph) for graph in args.graphs), sealed, tuple(args.baselines))
     for entry in (found.context, *found.seeds):
         if entry.labels != LABELS:
             raise SystemExit(
