@@ -35,14 +35,16 @@ class Yamnet:
 
 
 class WhisperLayers:
-    """The middle layers of the default pack's Whisper, which carry most about emotion (measured.md 11)."""
+    """Whisper base's middle layers, which carry most about emotion (measured.md 11); not the pack's, which have heard labels."""
 
     def __init__(self) -> None:
-        from train.whisper import load_whisper
+        import torch
 
-        self._whisper = load_whisper()
+        from train.encoders.whisper_wheels import WheelWhisper
+
+        self._whisper = WheelWhisper("whisper-base", torch.device("cpu"))
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """float32 [n] at 16 kHz, n a multiple of 320 -> float32 [n / 320, 1024], layers 2 and 4 at 50 Hz."""
-        layers = self._whisper.encode(samples).layers
-        return np.concatenate([layers[0], layers[1]], axis=1)
+        layers = self._whisper.encode(samples)
+        return np.concatenate([layers[:, 1], layers[:, 3]], axis=1)
