@@ -86,6 +86,10 @@ def build_graph(shapes: dict[str, tuple[int, ...]], layers: tuple[int, ...], fac
     def weight_of(name: str) -> str:
         if name not in tuned:
             return f"{name}/weight"
+        outputs, inputs = shapes[f"{name}/weight"]
+        down, up = tuned[name]
+        if (down.shape[1], up.shape[0]) != (inputs, outputs):
+            raise PackError(f"the factors are of another size of Whisper: {name} has {inputs} inputs and {outputs} outputs")
         sides = []
         for side, values in zip(("down", "up"), tuned[name], strict=True):  # transposed, as the weights are stored
             half = constant(f"{name}/{side}_half", np.ascontiguousarray(values.T, np.float16))

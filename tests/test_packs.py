@@ -194,3 +194,20 @@ def test_the_encoder_equals_ctranslate2s() -> None:
     ours = second.run(None, {onward: first.run([onward], {"mel": mel})[0]})[0]
     theirs = np.array(model.encode(ctranslate2.StorageView.from_array(mel), to_cpu=True))
     assert np.abs(ours - theirs).max() < 2e-4 * np.abs(theirs).max()
+
+
+def test_what_another_process_has_unpacked_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamser.packs import whisper
+
+    pack = find_pack("default")
+    monkeypatch.setenv("STREAMSER_CACHE", str(tmp_path))
+    monkeypatch.setattr(whisper, "write_encoder_weights", lambda source, target: target.touch())
+    monkeypatch.setattr(whisper, "write_decoder_weights", lambda source, target: target.touch())
+    monkeypatch.setattr(whisper, "_join", lambda specification, work: (work / "model.bin").touch())
+    first = resolve_whisper(pack.whisper, pack.whisper_graphs)
+    (first / "opened").touch()
+    looks = iter([False, True])  # not there at first; there when this process is done
+    monkeypatch.setattr(whisper, "_is_current", lambda folder: next(looks))
+    assert resolve_whisper(pack.whisper, pack.whisper_graphs) == first
+    assert (first / "opened").exists()
+    assert [path.name for path in first.parent.iterdir()] == [first.name]

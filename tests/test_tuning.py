@@ -144,6 +144,14 @@ def test_layers_that_are_all_tuned_leave_no_way_for_the_decoder():
         build_graphs(shapes, (3, 4), factors_by_block(changed()))
 
 
+def test_factors_of_another_size_are_named():
+    factors = factors_by_block(changed())
+    down, up = factors[2]["widen"]
+    factors[2]["widen"] = (down[:, :384], up)
+    with pytest.raises(PackError, match="another size of Whisper"):
+        build_graphs(encoder_shapes(whisper_folder() / "model.bin"), (2, 3, 4), factors)
+
+
 def test_rows_of_a_batch_are_heard_as_they_are_alone():
     network = changed()
     rng = np.random.default_rng(2)

@@ -29,8 +29,8 @@ PASSES = {
     "ravdess": (0, 1, 3),
     "nemo": (0, 1, 3),
     "banglaser": (0, 1, 3),
-    "indian_emospeech": (0, 3),
-}  # whose channels are bad as they are
+    "indian_emospeech": (0, 3),  # its channels are bad as they are
+}
 OWN_PASSES = (0, 1, 3)  # of a manifest
 OTHER_PASSES = (0, 1)
 BURSTS, STREETS = 1200, 500  # recordings of emogator and of urbansound8k_part, chosen by hash

@@ -247,7 +247,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="of the member; its seed is added (default: the manifests' and the configuration's)")
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="several seeds make several members")
     parser.add_argument("--configuration", choices=tuple(CONFIGURATIONS), default="mixed")
-    parser.add_argument("--epochs", type=int, default=10, help="(default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="(default: %(default)s; `linear` has none)")
     parser.add_argument("--batches", type=int, default=EPOCH, help=f"of {BATCH} windows in an epoch (default: %(default)s)")
     parser.add_argument("--commercial", action="store_true", help="only corpora whose licence allows commercial use")
     parser.add_argument("--resume", action="store_true", help="go on from the last epoch of the same member")
