@@ -29,9 +29,9 @@ from train.fusion.ensemble import Ensemble
 from train.fusion.histories import FLOOR
 from train.fusion.inputs import load_inputs
 from train.fusion.mdat import SPECTRAL_WIDTH, STATISTICS, TEXT_WIDTH, WHISPER_WIDTH
+from train.fusion.members import as_tensors, load_member
 from train.fusion.sounds import FILE as SOUNDS_FILE
 from train.fusion.sounds import load_sounds
-from train.fusion.train import as_tensors, load_member
 
 HISTORY = ("history_mean", "history_square", "history_seconds")
 INPUTS = (*(f"{name}{suffix}" for name in MODALITIES for suffix in ("", "_age", "_mask")), "heard", *HISTORY)

@@ -12,7 +12,7 @@ from train.fusion.calibration import fit_temperature
 from train.fusion.decide import decide, ensemble_posteriors
 from train.fusion.inputs import Inputs
 from train.fusion.mdat import Member
-from train.fusion.train import step_logits
+from train.fusion.members import step_logits
 from train.tuning.network import load_tuned
 from train.tuning.train import checkpoint_file
 

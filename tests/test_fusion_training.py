@@ -10,6 +10,7 @@ from streamser.fusion_input import FusionInput
 from streamser.sessions import open_session
 from train.collection import EVERYONE, Collection
 from train.corpora import LABELS
+from train.fusion import losses, members
 from train.fusion import train as training
 from train.fusion.data import MEETING_NEUTRAL, Targets, TrainingSet, collate, in_order, perturbed, without_history
 from train.fusion.decide import EmittedDecisions, ensemble_posteriors
@@ -73,12 +74,12 @@ def test_a_tiny_training_learns_and_a_resumed_one_goes_on(tmp_path, monkeypatch,
     data = TrainingSet(parts, bank)
     training.train_member("tiny", SMALL, data, validation, seed=1, epochs=3, resume=False)
     path = training.train_member("tiny", SMALL, data, validation, seed=1, epochs=5, resume=True)
-    member, saved = training.load_member(path)
+    member, saved = members.load_member(path)
     other = tmp_path / "other.pt"
     for changed in ({"config": {**saved["config"], "gone": 1}}, {"weights": {}}):
         torch.save({**saved, **changed}, other)
         with pytest.raises(SystemExit, match="another version of streamser trained: train it again"):
-            training.load_member(other)
+            members.load_member(other)
     assert len((tmp_path / "fusion_members" / "tiny.jsonl").read_text().splitlines()) == 5
     assert saved["validation"]["nemo"] > 0.7  # chance is a third
     assert 0.4 <= saved["temperature"] <= 4
@@ -93,7 +94,7 @@ def test_the_loss_is_blind_to_labels_that_a_corpus_lacks_but_for_a_small_part():
     shares, unknown = np.eye(7, dtype=np.float32)[[1]], np.array([-1], np.float32)
 
     def loss(logits: torch.Tensor, among: np.ndarray) -> float:
-        return float(training.loss_of((logits, torch.zeros(1), torch.zeros(1)), Targets(shares, among, unknown, unknown)))
+        return float(losses.loss_of((logits, torch.zeros(1), torch.zeros(1)), Targets(shares, among, unknown, unknown)))
 
     blind = loss(tempted, some) - loss(plain, some)
     seeing = loss(tempted, every) - loss(plain, every)
@@ -102,8 +103,8 @@ def test_the_loss_is_blind_to_labels_that_a_corpus_lacks_but_for_a_small_part():
 
 def test_a_level_that_is_not_known_costs_nothing():
     logits = torch.tensor([3.0, -3.0])
-    assert float(training.known_loss(logits, torch.tensor([-1.0, -1.0]))) == 0
-    right, wrong = (float(training.known_loss(logits, torch.tensor(levels))) for levels in ([1.0, 0.0], [0.0, 1.0]))
+    assert float(losses.known_loss(logits, torch.tensor([-1.0, -1.0]))) == 0
+    right, wrong = (float(losses.known_loss(logits, torch.tensor(levels))) for levels in ([1.0, 0.0], [0.0, 1.0]))
     assert 0 < right < wrong
 
 
@@ -140,8 +141,8 @@ def test_windows_of_all_lengths_meet_in_a_batch(bank):
 
 def test_statistics_are_standardised_over_training_windows(bank):
     data = TrainingSet([made_up_inputs("nemo", "train", [0, 1, 4], 120, 1)], bank)
-    member = training.Member(SMALL)
-    training.standardise(member, data)
+    member = Member(SMALL)
+    members.standardise(member, data)
     rows = data.histories[0].statistics[data.histories[0].seconds > 0]
     standard = (rows - member.usual.numpy()) / member.spread.numpy()
     assert np.abs(standard.mean(0)).max() < 1e-3
@@ -257,11 +258,11 @@ def test_two_caches_are_joined_by_stream_and_step():
 def test_graph_and_torch_agree_for_any_batch_and_node_count(tmp_path):
     torch.manual_seed(3)
     configs = (SMALL, MemberConfig(width=16, heads=2, feed_forward=16, hidden=8, pitch=False, spectral=False))
-    members = [Member(config).eval() for config in configs]
-    for member in members:
-        training.round_weights(member)
+    both = [Member(config).eval() for config in configs]
+    for member in both:
+        members.round_weights(member)
     sounds = (rounded(VoicePrint()).eval(), rounded(KnownSound()).eval())
-    ensemble = Ensemble(members, [1.3, 0.8], *sounds)
+    ensemble = Ensemble(both, [1.3, 0.8], *sounds)
     path = tmp_path / "fusion.onnx"
     onnx.save(export_graph(ensemble), path)
     rng = np.random.default_rng(0)
@@ -276,7 +277,7 @@ def test_graph_and_torch_agree_for_any_batch_and_node_count(tmp_path):
     assert np.allclose(np.exp(logs).sum(-1), 1, atol=1e-5)
     assert ((arousal >= 0) & (arousal <= 1)).all()
     assert np.allclose(np.exp(ensemble_posteriors(logs)).sum(-1), 1, atol=1e-5)
-    other = Ensemble(members, [2.6, 0.8], *sounds)
+    other = Ensemble(both, [2.6, 0.8], *sounds)
     assert parity(other, path, batches[:1]) > 1e-3  # the check can fail
 
 

@@ -8,7 +8,8 @@ import torch
 
 from export.fusion import HISTORY, example_batch
 from train.fusion.mdat import ChannelPooling, GraphAttention, Member, MemberConfig, masked_softmax
-from train.fusion.train import CONFIGURATIONS, as_tensors
+from train.fusion.members import as_tensors
+from train.fusion.train import CONFIGURATIONS
 
 SMALL = MemberConfig(width=16, heads=2, feed_forward=16, hidden=8)
 

@@ -31,6 +31,7 @@ from train.fusion import data as fusion_data
 from train.fusion import train as fusion
 from train.fusion.inputs import load_inputs
 from train.fusion.mdat import Member, MemberConfig
+from train.fusion.members import as_tensors
 from train.fusion.text_bank import TextBank, words_can_be_taught
 
 SPOKEN = files("pytest_audioeval") / "samples" / "audio"
@@ -252,7 +253,7 @@ def test_words_are_taught_only_where_every_label_has_sentences(tmp_path: Path, m
 def test_a_network_that_hears_no_words_is_not_moved_by_them() -> None:
     torch.manual_seed(0)
     member = Member(MemberConfig(width=16, heads=2, feed_forward=16, hidden=16, text=False, labels=OWN)).eval()
-    batch = fusion.as_tensors(export_fusion.example_batch(np.random.default_rng(0)))
+    batch = as_tensors(export_fusion.example_batch(np.random.default_rng(0)))
     with torch.inference_mode():
         logits = member(batch)[0]
         assert logits.shape == (3, 2)

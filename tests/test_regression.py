@@ -13,12 +13,12 @@ import torch
 from export.fusion import example_batch, export_graph, parity
 from tests.test_fusion_training import made_up_inputs
 from train.corpora import LABELS
-from train.fusion import train as training
+from train.fusion import members, regression
 from train.fusion.data import TrainingSet
 from train.fusion.ensemble import Ensemble
 from train.fusion.mdat import STATISTICS, Member
 from train.fusion.regression import regress, rows_of, weights_of
-from train.fusion.train import CONFIGURATIONS, as_tensors
+from train.fusion.train import CONFIGURATIONS
 
 LINEAR = CONFIGURATIONS["linear"]
 
@@ -30,20 +30,20 @@ def data() -> TrainingSet:
 
 
 def test_it_learns_and_comes_back_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(training, "checkpoint_folder", lambda: tmp_path)
+    monkeypatch.setattr(regression, "checkpoint_folder", lambda: tmp_path)
     validation = [made_up_inputs("nemo", "validation", [0, 1, 4], 120, 7)]
     path = regress("linear-1", LINEAR, data(), validation, 1)
-    member, saved = training.load_member(path)
+    member, saved = members.load_member(path)
     assert saved["validation"]["nemo"] > 0.9
     assert saved["temperature"] > 0
-    scores, _ = training.validate(member, validation)
+    scores, _ = members.validate(member, validation)
     assert scores == saved["validation"]
 
 
 def test_every_clip_teaches_with_and_without_a_history():
     material = data()
     member = Member(LINEAR)
-    training.standardise(member, material)
+    members.standardise(member, material)
     x, shares, among, weights = rows_of(member, material, np.random.default_rng(0))
     clips = sum(int((history.seconds > 0).sum()) for history in material.histories)
     assert x.shape == (2 * clips, 2 * STATISTICS)
@@ -57,9 +57,7 @@ def test_every_clip_teaches_with_and_without_a_history():
 
 
 def test_labels_weigh_the_same_and_speakers_by_the_root_of_their_clips():
-    part = made_up_inputs("nemo", "train", [0, 1], 8, 0)
-    part.clip_label, part.clip_speaker = np.array([0, 0, 0, 1]), np.array(["a", "a", "b", "a"])
-    weights = weights_of(part, np.arange(4))
+    weights = weights_of(np.array([0, 0, 0, 1]), np.array(["a", "a", "b", "a"]))
     assert weights[3] == pytest.approx(0.5)
     assert weights[0] + weights[1] == pytest.approx(np.sqrt(2) * weights[2])
 
@@ -70,7 +68,7 @@ def test_its_arousal_is_what_its_labels_say():
         member.offset.copy_(torch.log(torch.tensor([0.1, 0.6, 0.05, 0.05, 0.1, 0.05, 0.05])))
     batch = example_batch(np.random.default_rng(0))
     with torch.inference_mode():
-        logits, arousal, _ = member(as_tensors(batch))
+        logits, arousal, _ = member(members.as_tensors(batch))
     assert torch.allclose(logits, member.offset.expand_as(logits))
     loud = {"anger", "fear", "happiness", "surprise"}
     shares = dict(zip(LABELS, logits[0].exp().tolist(), strict=True))
@@ -80,16 +78,16 @@ def test_its_arousal_is_what_its_labels_say():
     )
     unknown = Member(replace(LINEAR, labels=("firm", "hesitant")))
     with torch.inference_mode():
-        assert torch.isfinite(unknown(as_tensors(batch))[1]).all()
+        assert torch.isfinite(unknown(members.as_tensors(batch))[1]).all()
 
 
 def test_it_is_one_graph_with_members_of_other_kinds(tmp_path: Path):
-    members = [Member(CONFIGURATIONS[name]) for name in ("linear", "pooled")]
-    for member in members:
+    both = [Member(CONFIGURATIONS[name]) for name in ("linear", "mixed")]
+    for member in both:
         torch.nn.init.normal_(member.linear.weight, std=0.01)
-        training.round_weights(member)
+        members.round_weights(member)
         member.eval()
-    ensemble = Ensemble(members, [1.0, 1.5])
+    ensemble = Ensemble(both, [1.0, 1.5])
     onnx.save(export_graph(ensemble), tmp_path / "fusion.onnx")
     batches = [example_batch(np.random.default_rng(seed), rows) for seed, rows in ((1, 1), (2, 4))]
     assert parity(ensemble, tmp_path / "fusion.onnx", batches) < 1e-4

@@ -120,11 +120,12 @@ def test_the_member_best_on_validation_is_not_chosen_on_test(tmp_path, monkeypat
 
 def test_folds_are_shown_where_they_were_measured(tmp_path, monkeypatch):
     folds = {str(fold): {"1": {"macro_f1": 0.7, "low": 0.6, "uar": 0.7}} for fold in range(1, 7)}
-    accuracy.FOLDS.write_text(json.dumps({"folds": folds, "by_seed": {"1": {}}, "mean": 0.7}))
+    accuracy.FOLDS.write_text(json.dumps({"folds": folds, "by_seed": {"1": {}}, "mean": 0.7, "steps": 600}))
     context = made_up_context(write_graph(tmp_path), monkeypatch, *parts())
     found = accuracy.figures(context, baselines=())
     assert found["bars"]["RAVDESS, 8 classes, EmoBox's six folds"] == {"value": 0.7, "bar": 0.78, "met": False}
     assert "1: 0.700" in accuracy.markdown(found)
+    assert "(600 steps)" in accuracy.markdown(found)
 
 
 def test_a_baseline_is_trained_once_until_what_it_learns_from_changes(tmp_path, monkeypatch):

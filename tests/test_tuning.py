@@ -23,6 +23,7 @@ from train.__main__ import main as train_main
 from train.corpora import LABELS, read_audio
 from train.encoders.whisper_wheels import load_whisper_encoder
 from train.fusion.data import pick_of
+from train.tuning.folds import copy_of
 from train.tuning.network import Tuned, TuningConfig, collate, factors_by_block, load_tuned
 from train.tuning.train import Material, asked_by, forward, stretch, targets, tune
 from train.tuning.views import MARGIN, View, altered, frozen_states, trimmed
@@ -253,17 +254,35 @@ def test_the_graphs_are_written_with_factors(tmp_path: Path, monkeypatch: pytest
     assert onnx.load(tmp_path / "whisper_last.onnx", load_external_data=False).graph.input[0].name == "layer_2"
 
 
+def test_a_folds_copy_is_a_regression_on_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = material()
+    view = data.views["one"][0]
+    truth = np.array([CONFIG.labels.index(label) for label in view.labels])
+    monkeypatch.setattr("train.tuning.folds.spoken", lambda corpus, split, labels: (view, np.arange(len(truth)), truth))
+    copy = copy_of(data, 1, 2, tmp_path / "x.jsonl")
+    logits = copy.logits(view, np.arange(len(truth)))
+    assert logits.shape == (36, 3)
+    assert (logits.argmax(1) == truth).mean() > 0.9
+    other = made_up(np.random.default_rng(9))
+    heard = copy.logits(other, np.arange(36)).argmax(1)
+    assert (heard == [CONFIG.labels.index(label) for label in other.labels]).mean() > 0.6
+
+
 def test_folds_are_scored_over_all_clips_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     view = made_up(np.random.default_rng(6), clips=12)
     clips = [SimpleNamespace(path=Path(name), label="anger", speaker=f"s{place % 2}") for place, name in enumerate(view.names)]
     lost = SimpleNamespace(path=Path("silent.ogg"), label="calm", speaker="s1")
     monkeypatch.setattr("train.tuning.folds.clips_of", lambda corpus, split, labels: [*clips, lost])
     monkeypatch.setattr("train.tuning.folds.spoken", lambda corpus, split, labels: (view, np.arange(12), None))
-    monkeypatch.setattr("train.tuning.folds.logits_of", lambda network, view, clips: np.eye(8)[[1] * 12])
     monkeypatch.setattr("train.tuning.folds.checkpoint_file", lambda name: tmp_path / name / "x.pt")
     monkeypatch.setattr("train.tuning.folds.Material", SimpleNamespace(of=lambda corpora, labels: corpora))
     asked = []
-    monkeypatch.setattr("train.tuning.folds.tune", lambda material, seed, steps, log: asked.append((material[0], seed, steps)))
+
+    def made(material: list[str], seed: int, steps: int, log: Path) -> SimpleNamespace:
+        asked.append((material[0], seed, steps))
+        return SimpleNamespace(logits=lambda view, clips: np.eye(8)[[1] * 12])
+
+    monkeypatch.setattr("train.tuning.folds.copy_of", made)
     result = tmp_path / "folds.json"
     arguments = ["train", "folds", "--seed", "1", "--steps", "7", "-o", str(result)]
     monkeypatch.setattr("sys.argv", [*arguments, "--folds", "1", "2"])

@@ -147,6 +147,21 @@ def test_asked_again_it_begins_again() -> None:
     assert penalised[0].tokens[:8] == expected.tokens[:8]
 
 
+def test_a_mark_that_the_model_prefers_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    with decoder().listen(states(EXAMPLE)) as listening:
+        feed = listening._feed
+
+        def prefers_a_language(token: int) -> np.ndarray:
+            logits = feed(token).copy()
+            logits[decoder().vocabulary.language_ids] += 100
+            return logits
+
+        monkeypatch.setattr(listening, "_feed", prefers_a_language)
+        written = listening.write("en", 20, 1.0)
+        assert written.tokens
+        assert max(written.tokens) < decoder().vocabulary.end
+
+
 def test_it_stops_at_the_limit() -> None:
     with decoder().listen(states(EXAMPLE)) as listening:
         whole = listening.write("en", LIMIT, 1.0)

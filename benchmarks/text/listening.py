@@ -19,11 +19,13 @@ from streamser.clock import to_seconds
 from streamser.ensemble import Decision, Ensemble, Judgement
 from streamser.events import UtteranceEvent
 from streamser.fusion_input import FusionInput
+from streamser.judge import Judge
 from streamser.late_fusion import LateFusion
 from streamser.packs.manifest import WordSettings
 from streamser.speaker_history import SpeakerStatistics
 from train.corpora import LABELS, cache_root
 
+STEP_JOINS = 2  # of a step: what its window says with the words, and the same of the last part of the window
 RECIPE = b"1"  # raise it when voices, doubts or what is kept change
 
 
@@ -34,7 +36,7 @@ class Notes:
 
     steps: list[tuple[float, float, np.ndarray, np.ndarray]] = field(default_factory=list)
     finals: list[np.ndarray | None] = field(default_factory=list)
-    in_step: bool = False
+    joins: int = 0  # that are still to come of the present step
 
 
 class NotingEnsemble(Ensemble):
@@ -53,7 +55,7 @@ class NotingEnsemble(Ensemble):
         members = self.hear(inputs) if len(inputs.text) else without
         told = (without["log_probabilities"], members["log_probabilities"])
         self.notes.steps.append((to_seconds(utterance.start), inputs.heard, *told))
-        self.notes.in_step = True
+        self.notes.joins = STEP_JOINS
         return self.judgement(without, subset)
 
 
@@ -65,10 +67,18 @@ class NotingFusion(LateFusion):
         self.notes = notes
 
     def join(self, sound: Decision, words: np.ndarray | None, subset: np.ndarray) -> Decision:
-        if not self.notes.in_step:
+        if self.notes.joins:
+            self.notes.joins -= 1
+        else:
             self.notes.finals.append(words)
-        self.notes.in_step = False
         return sound
+
+
+class WholeWindows(Judge):
+    """Judges windows alone: the last part of one, which tells changes, decides about no utterance."""
+
+    def recent(self, inputs: FusionInput, decision: Decision) -> Decision:
+        return decision
 
 
 def listen(recognizer: Recognizer, samples: np.ndarray, label: int, speaker: str) -> Heard:
@@ -76,7 +86,9 @@ def listen(recognizer: Recognizer, samples: np.ndarray, label: int, speaker: str
     notes = Notes()
     late = NotingFusion(recognizer.ensemble.labels, recognizer.features.text.labels, notes)
     ensemble = NotingEnsemble(recognizer.ensemble, notes, late)
-    stream = Stream(recognizer.features, ensemble, recognizer.pool, recognizer.settings(), "text", 0)
+    settings = recognizer.settings()
+    judge = WholeWindows(ensemble, settings.subset)
+    stream = Stream(recognizer.features, ensemble, recognizer.pool, settings, "text", 0, judge)
     ensemble.stream = stream
     events = [event for event in stream.feed(samples) + stream.finish() if isinstance(event, UtteranceEvent)]
     utterances = []

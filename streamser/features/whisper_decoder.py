@@ -140,6 +140,7 @@ class Listening:
             again = logits[written]
             logits[written] = np.where(again < 0, again * penalty, again / penalty)
         logits[self._vocabulary.never] = -np.inf
+        logits[self._vocabulary.end + 1 :] = -np.inf  # marks, a language's among them, that `never` may leave out
         if not written:
             logits[self._vocabulary.not_first] = -np.inf
         return logits

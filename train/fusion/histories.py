@@ -72,7 +72,7 @@ def histories_of(part: Inputs, mean: np.ndarray, scale: np.ndarray) -> Histories
     Args:
         part: its rows.
         mean: float32 [layers, width], of the nodes.
-        scale: the same of their deviation, see `train.fusion.train.standardise`.
+        scale: the same of their deviation, see `train.fusion.members.standardise`.
     """
     clips, labels = len(part.clip_label), part.collection.labels
     statistics, seconds = np.zeros((clips, 2 * mean.size), np.float32), np.zeros(clips)

@@ -13,19 +13,20 @@ import torch
 from torch import Tensor
 
 from train.collection import MEETINGS
-from train.fusion.data import CORPUS_SHARES, MEETING_SHARE, TrainingSet
+from train.fusion.data import CORPUS_SHARES, MEETING_SHARE, TrainingSet, checkpoint_folder
 from train.fusion.histories import nothing, statistics_of
 from train.fusion.inputs import Inputs
+from train.fusion.losses import class_losses
 from train.fusion.mdat import STATISTICS, Member, MemberConfig
+from train.fusion.members import keep, round_weights, standardise, validate
 
 PENALTY = 0.12  # of half the squared weights, beside the mean loss of a row
 ITERATIONS = 120
 
 
-def weights_of(part: Inputs, clips: np.ndarray) -> np.ndarray:
-    """float64 [clips]: labels weigh the same; in a label a speaker by the root of how many clips are theirs. The sum is 1."""
-    labels = part.clip_label[clips]
-    speakers = np.unique(part.clip_speaker[clips], return_inverse=True)[1]
+def weights_of(labels: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """float64 [rows]: labels weigh the same; in a label a speaker by the root of how many rows are theirs. The sum is 1."""
+    speakers = np.unique(speakers, return_inverse=True)[1]
     cells, counts = np.unique(np.stack([labels, speakers]), axis=1, return_counts=True)
     count = {(int(label), int(speaker)): number for (label, speaker), number in zip(cells.T, counts, strict=True)}
     weights = np.array([count[int(label), int(speaker)] ** -0.5 for label, speaker in zip(labels, speakers, strict=True)])
@@ -59,34 +60,43 @@ def rows_of(member: Member, data: TrainingSet, rng: np.random.Generator) -> tupl
                 found.append(member.statistics_of(torch.from_numpy(statistics), tensors))
             wanted.append(np.stack([target[0] for target in targets]))
             among.append(np.stack([target[1] for target in targets]))
-            weights.append(weights_of(part, part.clip[chosen]) * shares[corpus] / passes[corpus])
+            weights.append(weights_of(part.labels[chosen], part.clip_speaker[part.clip[chosen]]) * shares[corpus] / passes[corpus])
     weight = np.concatenate(weights)
     columns = (np.concatenate(wanted), np.concatenate(among), (weight / weight.sum()).astype(np.float32))
     said, allowed, summed = (torch.from_numpy(column) for column in columns)
     return torch.cat(found).clone(), said, allowed, summed
 
 
-def regress(name: str, config: MemberConfig, data: TrainingSet, validation: list[Inputs], seed: int) -> Path:
-    """Train, round, calibrate; returns the checkpoint."""
-    from train.fusion import train  # which imports this module: `regress` is one of its two ways
-
-    member = Member(config)
-    train.standardise(member, data)
-    x, shares, among, weights = rows_of(member, data, np.random.default_rng(seed))
-    learned = [member.linear.weight, member.offset]
-    optimiser = torch.optim.LBFGS(learned, max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_change=1e-7)
+def solved(x: Tensor, shares: Tensor, among: Tensor, weights: Tensor, penalty: float = PENALTY) -> tuple[Tensor, Tensor, float]:
+    """The regression of rows as `rows_of` gives them: weights [labels, columns], offsets [labels], the loss at first."""
+    linear = torch.zeros(shares.shape[1], x.shape[1], requires_grad=True)
+    offset = torch.zeros(shares.shape[1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([linear, offset], max_iter=ITERATIONS, line_search_fn="strong_wolfe", tolerance_change=1e-7)
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        losses = train.class_losses(member.linear(x) + member.offset, shares, among)
-        loss = (weights * losses).sum() + PENALTY / 2 * (member.linear.weight**2).sum()
+        losses = class_losses(x @ linear.T + offset, shares, among)
+        loss = (weights * losses).sum() + penalty / 2 * (linear**2).sum()
         loss.backward()
         return loss
 
     loss = optimiser.step(closure).item()
-    train.round_weights(member)
-    scores, logits = train.validate(member, validation)
-    print(f"{name}: {len(x)} rows, loss {loss:.3f} at first, validation {np.mean(list(scores.values())):.4f} {scores}", flush=True)
-    path = train.checkpoint_folder() / f"{name}.pt"
-    train.keep(path, name, seed, member, scores, logits, validation)
+    return linear.detach(), offset.detach(), loss
+
+
+def regress(name: str, config: MemberConfig, data: TrainingSet, validation: list[Inputs], seed: int) -> Path:
+    """Train, round, calibrate; returns the checkpoint."""
+    member = Member(config)
+    standardise(member, data)
+    rows = rows_of(member, data, np.random.default_rng(seed))
+    linear, offset, loss = solved(*rows)
+    with torch.no_grad():
+        member.linear.weight.copy_(linear)
+        member.offset.copy_(offset)
+    round_weights(member)
+    scores, logits = validate(member, validation)
+    told = f"{len(rows[0])} rows, loss {loss:.3f} at first, validation {np.mean(list(scores.values())):.4f} {scores}"
+    print(f"{name}: {told}", flush=True)
+    path = checkpoint_folder() / f"{name}.pt"
+    keep(path, name, seed, member, scores, logits, validation)
     return path

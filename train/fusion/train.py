@@ -15,30 +15,26 @@ import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from train import own_data
-from train.checkpoints import read_checkpoint
 from train.collection import MEETINGS, OTHER_PASSES, Collection, training_collections
 from train.corpora import TRAINING_CORPORA
-from train.fusion.calibration import fit_temperature
-from train.fusion.data import Batch, Inputs, Targets, TrainingSet, checkpoint_folder, in_order, without_history
-from train.fusion.decide import decide
-from train.fusion.inputs import load_inputs
-from train.fusion.mdat import STATISTICS, Member, MemberConfig
+from train.fusion.data import TrainingSet, checkpoint_folder
+from train.fusion.inputs import Inputs, load_inputs
+from train.fusion.losses import loss_of
+from train.fusion.mdat import Member, MemberConfig
+from train.fusion.members import as_tensors, keep, load_member, round_weights, standardise, validate
 from train.fusion.regression import regress
 from train.fusion.text_bank import build_text_bank, words_can_be_taught
-from train.metrics import macro_f1
 from train.training_streams import FRESH_KINDS, FRESH_PASSES
 
 CONFIGURATIONS = {  # the first two make the default pack; the others leave something out, or hear one thing more
     "mixed": MemberConfig(spectral=False, pitch=False, dropout=0.4),
     "linear": MemberConfig(spectral=False, pitch=False, text=False, nodes=False, statistics=False, dropout=0.0),
-    "pooled": MemberConfig(spectral=False, pitch=False, text=False, nodes=False, dropout=0.4),
     "pitched": MemberConfig(spectral=False, dropout=0.4),
     "spectral": MemberConfig(pitch=False, dropout=0.4),
 }
@@ -48,98 +44,12 @@ LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1e-3, 0.05, 100
 FREE_CORPORA = ("banglaser",)  # CC BY 4.0, as AMI's meetings are; the others forbid commercial use
 TWELFTH = 12  # of a short run: as much of it warms up, and as much the running mean reaches back
 CLIP_NORM = 5.0
-FULL_SOFTMAX = 0.2  # weight of the loss over all labels
-AROUSAL_WEIGHT, INTENSITY_WEIGHT = 0.2, 0.1
 AVERAGING = 0.99  # of the running mean of the weights, at most
-
-
-def as_tensors(batch: Batch) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(values) for name, values in batch.items()}
-
-
-def loss_of(outputs: tuple[Tensor, Tensor, Tensor], targets: Targets) -> Tensor:
-    """The training loss: cross-entropy over the labels that a window's corpus has and, by FULL_SOFTMAX, over all; arousal and
-    intensity where they are known."""
-    logits, arousal, intensity = outputs
-    wanted = class_loss(logits, torch.from_numpy(targets.shares), torch.from_numpy(targets.among))
-    beside = AROUSAL_WEIGHT * known_loss(arousal, torch.from_numpy(targets.arousal))
-    return wanted + beside + INTENSITY_WEIGHT * known_loss(intensity, torch.from_numpy(targets.intensity))
-
-
-def class_loss(logits: Tensor, shares: Tensor, among: Tensor) -> Tensor:
-    """Cross-entropy over the labels that a row's corpus has and, by FULL_SOFTMAX, over all.
-
-    logits, shares (what should be said): float32 [batch, labels]. among: bool [batch, labels].
-    """
-    return class_losses(logits, shares, among).mean()
-
-
-def class_losses(logits: Tensor, shares: Tensor, among: Tensor) -> Tensor:
-    """The same by row, [batch]."""
-    some = torch.log_softmax(logits.masked_fill(~among, -1e4), -1).masked_fill(~among, 0)
-    return -(shares * (some + FULL_SOFTMAX * torch.log_softmax(logits, -1))).sum(1)
-
-
-def known_loss(logits: Tensor, levels: Tensor) -> Tensor:
-    """Binary cross-entropy, a mean over the batch; a level of -1 is not known and costs nothing."""
-    known = (levels >= 0).to(logits.dtype)
-    return (nn.functional.binary_cross_entropy_with_logits(logits, levels.clamp(min=0), reduction="none") * known).mean()
-
-
-def standardise(member: Member, data: TrainingSet) -> None:
-    """Fold what is usual in training into the network: of nodes and of statistics, and how these vary within a session."""
-    member.whisper.mean.copy_(torch.from_numpy(data.standard.mean))
-    member.whisper.scale.copy_(torch.from_numpy(data.standard.scale))
-    for buffer, values in zip((member.usual, member.spread), data.usual, strict=True):
-        buffer.copy_(torch.from_numpy(values))
-    if member.config.history:
-        member.normaliser.variance.copy_(torch.from_numpy(data.variance))
-
-
-def step_logits(member: Member, inputs: Inputs) -> np.ndarray:
-    """float32 [rows, labels] of a collection as it is, without text."""
-    member.eval()
-    with torch.inference_mode():
-        batches = (without_history(batch, STATISTICS) for batch in in_order(inputs))
-        return torch.cat([member(as_tensors(batch))[0] for batch in batches]).numpy()
-
-
-def validate(member: Member, validation: list[Inputs]) -> tuple[dict[str, float], list[np.ndarray]]:
-    """Macro-F1 of the clips' decisions by corpus, and the logits of all steps."""
-    scores, logits = {}, []
-    for part in validation:
-        logits.append(step_logits(member, part))
-        decisions = decide(logits[-1] - np.logaddexp.reduce(logits[-1], 1)[:, None], part.heard, part.clip, len(part.clip_label))
-        scores[part.collection.title] = macro_f1(part.clip_label, decisions.labels())
-    return scores, logits
 
 
 def learning_rate(step: int, steps: int) -> float:
     warm = min(1.0, (step + 1) / max(1, min(WARM_UP, steps // TWELFTH)))
     return LEARNING_RATE * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
-def round_weights(member: Member) -> None:
-    """To what float16 can hold: that is how the pack stores them (and the graph computes in float32)."""
-    with torch.no_grad():
-        for value in [*member.parameters(), *member.buffers()]:
-            value.copy_(value.half().float())
-
-
-def load_member(path: Path) -> tuple[Member, dict[str, Any]]:
-    """A trained member and what is known of it (`temperature`, `validation`, `name`, `corpora`...).
-
-    Raises:
-        SystemExit: there is no such checkpoint, or it is none of a member, or of one that another version trained.
-    """
-    saved = read_checkpoint(path, "fusion", "weights")
-    try:
-        member = Member(MemberConfig(**saved["config"]))
-        member.load_state_dict(saved["weights"])
-    except (TypeError, KeyError, RuntimeError) as error:
-        raise SystemExit(f"{path} is of a member that another version of streamser trained: train it again") from error
-    member.eval()
-    return member, saved
 
 
 def train_member(
@@ -206,16 +116,6 @@ def train_member(
         state = {"member": member.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict()}
         torch.save({**state, "epoch": epoch + 1, "best": best, "config": asdict(config)}, running)
     return final
-
-
-def keep(
-    path: Path, name: str, seed: int, member: Member, scores: dict[str, float], logits: list[np.ndarray], validation: list[Inputs]
-) -> None:
-    """Save a member with its temperature, fitted to the steps of validation speakers, and what it scored there."""
-    temperature = fit_temperature(logits, [part.labels for part in validation])
-    described = {"name": name, "seed": seed, "config": asdict(member.config), "temperature": temperature, "validation": scores}
-    described["corpora"] = sorted({part.collection.corpus for part in validation})
-    torch.save({"weights": member.state_dict(), **described}, path)
 
 
 def inputs_of(material: own_data.Material, split: str, kinds: tuple[str, ...]) -> list[Inputs]:

@@ -99,10 +99,8 @@ def folds_text(figures: dict[str, Any]) -> str:
         scores = [f"{number}: {np.mean([found['macro_f1'] for found in seeds.values()]):.3f}" for number, seeds in folds.items()]
         count = len(figures["folds"].get("by_seed", {}))
         whole = "not all measured" if mean is None else f"**{mean:.3f}**"
-        what = (
-            "tuned blocks and their head" if figures["folds"].get("recipe") == "tune" else "a member of 0.4.0, on Whisper as it is"
-        )
-        rows.append([f"**{what}**, {count} seeds, by argmax", whole, ", ".join(scores)])
+        what = f"tuned blocks ({figures['folds']['steps']} steps) and a regression on them"
+        rows.append([f"**{what}**, seeds: {count}, by argmax", whole, ", ".join(scores)])
     if figures["fold_baselines"]:
         for name, trained in figures["fold_baselines"]["baselines"].items():
             for splits, found in trained.items():

@@ -1,6 +1,6 @@
 """`python -m train tune`: tune Whisper's blocks 3 and 4 for emotion, by low-rank factors, together with a head.
 
-Corpora, classes and speakers are sampled evenly, as for the members; the loss is theirs (`train.fusion.train`). A row is a random
+Corpora, classes and speakers are sampled evenly, as for the members; the loss is theirs (`train.fusion.losses`). A row is a random
 stretch of a random view of a clip. Then the factors are halved, which brings back most of what tuning forgets of voices unlike
 those that teach (weights between the original's and the tuned one's: Wortsman et al. 2022, arXiv 2109.01903), and a fresh head
 is taught on top. Weights are running means of the last steps'; nothing is chosen on validation speakers, they only calibrate.
@@ -26,10 +26,11 @@ from train.corpora import LABELS, TRAINING_CORPORA, cache_root
 from train.corpora.manifest import counted_as
 from train.fusion.calibration import fit_temperature
 from train.fusion.data import CORPUS_SHARES, SMOOTHING, Pick, pick_of
-from train.fusion.train import CLIP_NORM, FREE_CORPORA, TWELFTH, class_loss
+from train.fusion.losses import class_loss
+from train.fusion.train import CLIP_NORM, FREE_CORPORA, TWELFTH
 from train.metrics import macro_f1, uar
 from train.tuning.low_rank import RANK
-from train.tuning.network import Tuned, TuningConfig, collate
+from train.tuning.network import STATISTICS, Tuned, TuningConfig, collate
 from train.tuning.views import VIEWS, View, load_view
 
 BATCH, PART = 48, 16  # rows of a step; of a forward pass: like lengths together, for less padding
@@ -124,16 +125,24 @@ def statistics_of(network: Tuned, rows: list[np.ndarray]) -> Tensor:
 
 
 @torch.inference_mode()
-def logits_of(network: Tuned, view: View, clips: np.ndarray) -> np.ndarray:
-    """float32 [clips, labels] of whole clips, up to 6 s."""
+def statistics_of_clips(network: Tuned, view: View, clips: np.ndarray) -> np.ndarray:
+    """float32 [clips, STATISTICS] of whole clips, up to 6 s."""
     network.eval()
     rows = [view.clip(int(clip), 0, min(LONGEST, int(view.counts[clip]))) for clip in clips]
     order = np.argsort([len(row) for row in rows], kind="stable")
-    found = np.zeros((len(rows), len(network.config.labels)), np.float32)
+    found = np.zeros((len(rows), STATISTICS), np.float32)
     for start in range(0, len(rows), 2 * PART):
         chosen = order[start : start + 2 * PART]
-        found[chosen] = forward(network, [rows[place] for place in chosen]).numpy()
+        found[chosen] = statistics_of(network, [rows[place] for place in chosen]).numpy()
     return found
+
+
+@torch.inference_mode()
+def logits_of(network: Tuned, view: View, clips: np.ndarray) -> np.ndarray:
+    """float32 [clips, labels] of whole clips, up to 6 s."""
+    statistics = torch.from_numpy(statistics_of_clips(network, view, clips))
+    logits: np.ndarray = network.logits(statistics).numpy()
+    return logits
 
 
 def spoken(corpus: str, split: str, labels: tuple[str, ...]) -> tuple[View, np.ndarray, np.ndarray]:
@@ -151,14 +160,19 @@ def learning_rate(step: int, steps: int) -> float:
 
 def tune(material: Material, seed: int, steps: int, log: Path) -> Tuned:
     """A tuned network with its factors halved, and a head that was taught on top of them."""
-    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
+    return learned(tuned_blocks(material, seed, steps, rng, log), material, max(1, steps * HEAD_STEPS // STEPS), rng, log)
+
+
+def tuned_blocks(material: Material, seed: int, steps: int, rng: np.random.Generator, log: Path) -> Tuned:
+    """The tuned blocks, frozen with their factors halved, under a head that has learned nothing."""
+    torch.manual_seed(seed)
     network = learned(Tuned(TuningConfig(material.labels, RANK)), material, steps, rng, log)
     kept = {name: SHARE * value if name.endswith(".up") else value for name, value in network.factors().items()}
     softened = Tuned(network.config)
     softened.load_state_dict(kept, strict=False)
     softened.blocks.requires_grad_(False)
-    return learned(softened, material, max(1, steps * HEAD_STEPS // STEPS), rng, log)
+    return softened
 
 
 def learned(network: Tuned, material: Material, steps: int, rng: np.random.Generator, log: Path) -> Tuned:
