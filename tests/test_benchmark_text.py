@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +12,18 @@ import pytest
 
 from benchmarks.text.choose import Candidate, best, contrary_pairs, voice_share
 from benchmarks.text.evidence import Heard, Utterance, judge, sound_of, words_alone
+from benchmarks.text.listening import listen
 from benchmarks.text.voices import AFTER, BEFORE, PROSODIES, require_synthesisers, with_prosody
 from streamser.clock import SAMPLE_RATE
 from streamser.ensemble import Ensemble
+from streamser.events import EmotionEvent, UtteranceEvent
 from streamser.late_fusion import LateFusion
 from streamser.packs.manifest import WordSettings
+from streamser.recognizer import Recognizer
+from train.corpora import read_audio
 from train.metrics import UNDECIDED
 
+EXAMPLE = Path(__file__).parent.parent / "examples" / "hello.flac"
 LABELS = ("neutral", "anger", "happiness")
 NOTHING: Any = SimpleNamespace(get_inputs=list, get_outputs=list)
 ENSEMBLE = Ensemble(NOTHING, LABELS, "mean", {"step": 0.3, "utterance": 0.3})
@@ -73,6 +79,18 @@ def test_missing_synthesisers_are_named_with_what_installs_them(monkeypatch: pyt
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SystemExit, match=r"espeak-ng and flite cannot be run: apt-get install espeak-ng flite"):
         require_synthesisers()
+
+
+def test_every_utterance_has_its_words_and_the_steps_of_whole_windows() -> None:
+    recognizer = Recognizer.load("default")
+    heard = listen(recognizer, read_audio(EXAMPLE), 0, "flite")
+    events = list(recognizer.recognize(EXAMPLE))
+    ended = [event for event in events if isinstance(event, UtteranceEvent)]
+    assert heard.text == " ".join(event.text for event in ended)
+    assert len(heard.utterances) == len(ended)
+    assert all(entry.words is not None for entry in heard.utterances)
+    steps = [event for event in events if isinstance(event, EmotionEvent) and event.state == "speech"]
+    assert sum(len(entry.heard) for entry in heard.utterances) == len(steps)  # none of the last part of a window
 
 
 def test_prosody_changes_what_it_should() -> None:

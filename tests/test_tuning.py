@@ -291,6 +291,9 @@ def test_folds_are_scored_over_all_clips_and_gone_on_with(tmp_path: Path, monkey
     monkeypatch.setattr("sys.argv", arguments)
     assert train_main() == 0
     assert asked == [(f"ravdess-fold{fold}", 1, 7) for fold in range(1, 7)]
+    monkeypatch.setattr("sys.argv", ["train", "folds", "--steps", "8", "-o", str(result)])
+    with pytest.raises(SystemExit, match="folds of 7 steps"):
+        train_main()
     told = json.loads(result.read_text())
     assert told["folds"]["3"]["1"]["uar"] == 0.5  # the clip without speech is wrong
     assert told["mean"] == told["folds"]["1"]["1"]["macro_f1"] == 0.5

@@ -26,7 +26,7 @@ from streamser.speaker_history import SpeakerStatistics
 from train.corpora import LABELS, cache_root
 
 STEP_JOINS = 2  # of a step: what its window says with the words, and the same of the last part of the window
-RECIPE = b"1"  # raise it when voices, doubts or what is kept change
+RECIPE = b"2"  # raise it when voices, doubts or what is kept change
 
 
 @dataclass

@@ -27,7 +27,7 @@ from train.tuning.views import View
 EIGHT = (*LABELS, "calm")
 FOLDS = range(1, 7)
 LEAST_SPREAD = 0.01
-PENALTY = 0.25  # of the regression, see `train.fusion.regression`
+PENALTY = 0.25  # of the regression (decision 94)
 RESULT = Path(__file__).resolve().parent.parent.parent / "docs" / "results" / "folds.json"
 
 
@@ -43,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     if args.steps < 1:
         raise SystemExit("--steps must be at least 1")
+    before = read(args.output)
+    if before["folds"] and before["steps"] != args.steps:
+        raise SystemExit(f"{args.output} has folds of {before['steps']} steps: give --steps {before['steps']}, or another -o")
     for seed in args.seed:
         for fold in args.folds:
             if str(seed) in read(args.output)["folds"].get(str(fold), {}):
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             found = score(copy_of(material, seed, args.steps, log), name)
             told = read(args.output)
             told["folds"].setdefault(str(fold), {})[str(seed)] = found
-            write(args.output, told | {"recipe": "tune", "steps": args.steps})
+            write(args.output, told | {"steps": args.steps})
             print(f"fold {fold} seed {seed}: {json.dumps(found)}", flush=True)
     print(json.dumps(read(args.output)))
     return 0
