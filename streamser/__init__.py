@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from streamser.speaker_history import SpeakerStatistics
 
 __all__ = ["Recognizer", "SpeakerStatistics", "Stream", "StreamserError"]
-__version__ = "0.7.1"
+__version__ = "0.8.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,8 @@ import numpy as np
 MOST = 8  # possible beginnings that are kept, the likeliest
 EVIDENCE = 2.2  # steps that a second of speech counts for: their windows overlap
 CHANGE = 0.008  # how likely a stretch is to end within a second
-TYPICAL = 0.33  # of a label's typical profile: its own share beyond an even one
-SPREAD, SCATTER = 0.17**2, 0.16**2  # variances: of stretches around what is typical, of steps around their stretch
+TYPICAL = 0.38  # of a label's typical profile: its own share beyond an even one
+SPREAD, SCATTER = 0.17**2, 0.18**2  # variances: of stretches around what is typical, of steps around their stretch
 
 
 class Stretches(NamedTuple):

@@ -76,6 +76,11 @@ def test_an_evaluation_corpus_is_refused_for_training(root, name):
             read_split(name, split)
 
 
+def test_an_auxiliary_corpus_only_teaches():
+    with pytest.raises(SystemExit, match="'emogator' only teaches: it has no 'test' split"):
+        read_split("emogator", "test")
+
+
 @pytest.mark.parametrize("name", EVALUATION_CORPORA)
 def test_the_features_verb_refuses_an_evaluation_corpus(root, name):
     from train import features

@@ -1,5 +1,7 @@
 """From cached inputs to a calibrated member and its graph, on inputs made up here."""
 
+import argparse
+
 import numpy as np
 import onnx
 import pytest
@@ -8,7 +10,8 @@ import torch
 from export.fusion import HISTORY, INPUTS, OUTPUTS, example_batch, export_graph, parity
 from streamser.fusion_input import FusionInput
 from streamser.sessions import open_session
-from train.collection import EVERYONE, Collection
+from train import own_data
+from train.collection import EVERYONE, Collection, training_collections
 from train.corpora import LABELS
 from train.fusion import losses, members
 from train.fusion import train as training
@@ -131,6 +134,35 @@ def test_batches_take_every_corpus_equally_often_and_meetings_seldom(bank):
     assert np.concatenate([batch["history_seconds"] for batch, _ in batches]).max() > 0
 
 
+def test_bursts_teach_and_say_nothing_of_what_is_usual():
+    parts = [made_up_inputs("nemo", "train", [0, 1, 4], 120, 1)]
+    bursts = made_up_inputs("emogator", "train", [0, 1, 4, 5], 120, 2)
+    alone, beside = TrainingSet(parts, None), TrainingSet([*parts, bursts], None)
+    assert np.array_equal(alone.standard.mean, beside.standard.mean)
+    assert np.array_equal(alone.variance, beside.variance)
+    assert all(np.array_equal(one, other) for one, other in zip(alone.usual, beside.usual, strict=True))
+    drawn = np.concatenate([targets.among[:, 5] for _, targets in beside.batches(32, 16, 0)])
+    assert 0.2 < drawn.mean() < 0.37  # .4 of 1.4
+
+
+@pytest.mark.parametrize(
+    ("asked", "corpora"), [([], ["meetings", "ravdess"]), (["--commercial"], ["banglaser", "emogator", "meetings"])]
+)
+def test_bursts_join_freely_licensed_data_alone(asked, corpora, monkeypatch):
+    taught = []
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+    monkeypatch.setattr(own_data, "check", lambda material, splits: None)
+    monkeypatch.setattr(training, "load_inputs", lambda entry, kinds: made_up_inputs(entry.corpus, "train", [0, 1], 20, 1))
+    monkeypatch.setattr(
+        training, "inputs_of", lambda material, split, kinds: [made_up_inputs(material.corpora[0], split, [0, 1], 20, 1)]
+    )
+    monkeypatch.setattr(training, "regress", lambda name, config, data, validation, seed: taught.append((name, data.corpora)))
+    monkeypatch.setattr(training, "load_member", lambda path: (None, {"temperature": 1.0, "validation": {}}))
+    assert training.run(parser.parse_args(["--configuration", "linear", *asked])) == 0
+    assert taught[0][1] == corpora
+
+
 def test_windows_of_all_lengths_meet_in_a_batch(bank):
     part = made_up_inputs("nemo", "train", [0, 1], 400, 8)
     batches = [batch for batch, _ in TrainingSet([part], bank).batches(32, 32, 0)]
@@ -196,6 +228,11 @@ def test_a_fold_is_read_from_its_corpus_cache():
     assert Collection("ravdess", "train", 1).pool.training
     assert not fold.pool.training
     assert Collection("nemo", "train", 1).pool.name == "nemo-train-1"
+
+
+def test_an_auxiliary_corpus_has_one_fresh_pass_and_no_other_split():
+    assert [entry.name for entry in training_collections("emogator", ["train", "validation"])] == ["emogator-train-3"]
+    assert training_collections("emogator", ["test"]) == []
 
 
 def test_known_and_prior_change_what_a_stream_would_emit():

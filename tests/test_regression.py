@@ -56,6 +56,18 @@ def test_every_clip_teaches_with_and_without_a_history():
     assert not among[:first, 2].any()
 
 
+def test_maps_of_several_draws_of_histories_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(regression, "checkpoint_folder", lambda: tmp_path)
+    monkeypatch.setattr(regression, "ITERATIONS", 4)
+    member = Member(LINEAR)
+    members.standardise(member, data())
+    maps = [regression.solved(*rows_of(member, data(), np.random.default_rng(5 + draw)))[0] for draw in range(regression.DRAWS)]
+    assert not torch.equal(maps[0], maps[1])
+    validation = [made_up_inputs("nemo", "validation", [0, 1, 4], 20, 7)]
+    found, _ = members.load_member(regress("linear-5", LINEAR, data(), validation, 5))
+    assert torch.allclose(found.linear.weight, torch.stack(maps).mean(0), atol=1e-3)
+
+
 def test_labels_weigh_the_same_and_speakers_by_the_root_of_their_clips():
     weights = weights_of(np.array([0, 0, 0, 1]), np.array(["a", "a", "b", "a"]))
     assert weights[3] == pytest.approx(0.5)

@@ -71,6 +71,13 @@ def test_a_better_baseline_and_an_ensemble_that_is_no_better_than_a_member_miss_
     assert met["bars"]["nemo, over the best baseline"]["met"]
     assert "ravdess, over the best baseline" not in met["bars"]
     assert "missed" in accuracy.markdown(missed)
+    again = accuracy.figures(context, baselines=(), before=missed)  # the baselines of a report of before
+    assert again["baselines"] == ["eGeMAPS + SVM"]
+    assert again["bars"]["nemo, over the best baseline"] == missed["bars"]["nemo, over the best baseline"]
+    assert "eGeMAPS + SVM" not in again["paired"]["in_corpus"]
+    assert "eGeMAPS + SVM" in accuracy.markdown(again)
+    with pytest.raises(SystemExit, match="did not measure nemo: leave --baselines-of out"):
+        accuracy.figures(context, baselines=(), before={**missed, "corpora": {"ravdess": missed["corpora"]["ravdess"]}})
 
 
 def test_of_sealed_corpora_four_labels_count_and_make_the_other_half(tmp_path, monkeypatch):

@@ -155,3 +155,15 @@ def test_every_look_names_the_corpora_and_a_score(tmp_path, monkeypatch):
         assert set(EVALUATION_CORPORA) <= set(look), name
         scores = [found["score"] for corpus in EVALUATION_CORPORA for found in look[corpus].values()]
         assert all(isinstance(score, float) for score in scores), name
+
+
+def test_baselines_are_taken_from_a_report_that_has_them(tmp_path, ran):
+    graph = write_graph(tmp_path)
+    other = tmp_path / "other.json"
+    for content in ("", "{}", '{"sections": {"probe": {}}}'):
+        other.write_text(content)
+        with pytest.raises(SystemExit, match="no report with a section on accuracy"):
+            command.run(asked(graph, tmp_path, *BOTH, "--baselines-of", str(other)))
+    other.write_text(json.dumps({"sections": {"accuracy": {"figures": {"baselines": ["x"]}}}}))
+    found = command.asked_of(asked(graph, tmp_path, "--baselines-of", str(other)))
+    assert (found.baselines, found.before) == ((), {"baselines": ["x"]})

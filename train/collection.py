@@ -11,6 +11,7 @@ from pathlib import Path
 
 from train import own_data
 from train.corpora import (
+    AUXILIARY_CORPORA,
     EVALUATION_CORPORA,
     LABELS,
     OTHER_LABELS,
@@ -30,6 +31,7 @@ PASSES = {
     "nemo": (0, 1, 3),
     "banglaser": (0, 1, 3),
     "indian_emospeech": (0, 3),  # its channels are bad as they are
+    "emogator": (3,),  # as many microphones as people
 }
 OWN_PASSES = (0, 1, 3)  # of a manifest
 OTHER_PASSES = (0, 1)
@@ -125,15 +127,17 @@ def other_sounds() -> list[Clip]:
 
 
 def training_collections(corpus: str, splits: Iterable[str], labels: tuple[str, ...] = LABELS) -> list[Collection]:
-    """The collections of a corpus, a fold or a manifest that may train.
+    """The collections of a corpus, a fold or a manifest that may train; an auxiliary corpus only ever has those of train.
 
     Raises:
         SystemExit: the corpus is for evaluation only.
     """
     base = corpus.partition("-fold")[0]
-    if base not in TRAINING_CORPORA and not own_data.is_manifest(corpus):
+    if base not in (*TRAINING_CORPORA, *AUXILIARY_CORPORA) and not own_data.is_manifest(corpus):
         raise SystemExit(f"{corpus!r} is for evaluation only: its features are made by `python -m train evaluate`")
     passes = PASSES.get(base, OWN_PASSES)
+    if base in AUXILIARY_CORPORA:
+        splits = [split for split in splits if split == "train"]
     return [Collection(corpus, split, number, labels) for split in splits for number in (passes if split == "train" else (0,))]
 
 

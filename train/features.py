@@ -34,7 +34,7 @@ from train.collection import (
     sealed_collection,
     training_collections,
 )
-from train.corpora import SPLITS, cache_root
+from train.corpora import AUXILIARY_CORPORA, SPLITS, cache_root
 from train.training_streams import FRESH_KINDS, FRESH_PASSES, STEP, WINDOW, Stream, fresh_stream, sessions, training_streams
 from train.whisper import PACK, load_whisper
 
@@ -179,6 +179,7 @@ def run(args: argparse.Namespace) -> int:
     own_data.check(material, args.splits)
     if not args.manifest and not args.corpora:
         collections += [entry for entry in unlabelled_collections() if entry.split in args.splits]
+        collections += [entry for corpus in AUXILIARY_CORPORA for entry in training_collections(corpus, args.splits)]
     features = load_features(*args.kinds)
     for collection in sorted(collections, key=lambda entry: (entry.split == "test", entry.number)):
         fresh = collection.split == "train" and collection.number in FRESH_PASSES

@@ -7,10 +7,11 @@ published corpus or of a user's own folder.
 from train.corpora.audio import read_audio
 from train.corpora.manifest import LABELS, OTHER_LABELS, SPLITS, Clip, parse_shares, read_manifest, validate, write_manifest
 from train.corpora.roots import cache_root, data_root
-from train.corpora.shared import EVALUATION_CORPORA, TRAINING_CORPORA, clips_of, read_corpus, read_split
+from train.corpora.shared import AUXILIARY_CORPORA, EVALUATION_CORPORA, TRAINING_CORPORA, clips_of, read_corpus, read_split
 from train.corpora.split_files import SPLITS_FILE
 
 __all__ = [
+    "AUXILIARY_CORPORA",
     "EVALUATION_CORPORA",
     "LABELS",
     "OTHER_LABELS",

@@ -18,6 +18,7 @@ from train.corpora.roots import data_root
 from train.corpora.split_files import SPLITS_FILE, corpora_at_hand
 
 TRAINING_CORPORA = ("ravdess", "nemo", "banglaser", "indian_emospeech")
+AUXILIARY_CORPORA = ("emogator",)  # vocal bursts of many people: they may teach beside the others, and nothing is scored on them
 EVALUATION_CORPORA = ("ased", "emodb_2s", "turev", "korean_emotiontts")
 EVALUATION_ONLY = (*EVALUATION_CORPORA, "deeply_nonverbal", "esc10")  # and what tests taggers: none of it reaches training
 
@@ -31,13 +32,18 @@ def read_corpus(name: str, labels: Sequence[str] | None = LABELS) -> list[Clip]:
 
 
 def read_split(corpus: str, split: str, labels: Sequence[str] = LABELS) -> list[Clip]:
-    """The clips of one split (train, validation, test) of a training corpus, or of a fold of it, that carry one of the labels.
+    """The clips of one split (train, validation, test) of a training corpus, or of a fold of it, that carry one of the labels; an
+    auxiliary corpus has but one split, train.
 
     Raises:
         SystemExit: the corpus is for evaluation only or not known, there is no such split, or the committed file lacks a
             speaker.
     """
     known_corpora = corpora_at_hand()
+    if corpus in AUXILIARY_CORPORA and split == "train":
+        return [clip for clip in read_corpus(corpus, labels) if clip.label in labels]
+    if corpus in AUXILIARY_CORPORA:
+        raise SystemExit(f"{corpus!r} only teaches: it has no {split!r} split")
     if corpus in EVALUATION_ONLY:
         raise SystemExit(f"{corpus!r} is for evaluation only: it has no {split!r} split")
     if corpus not in known_corpora:

@@ -16,7 +16,7 @@ import numpy as np
 
 from streamser.fusion_input import MODALITIES
 from train.collection import MEETINGS
-from train.corpora import cache_root
+from train.corpora import AUXILIARY_CORPORA, cache_root
 from train.fusion.histories import Histories, histories_of, nothing
 from train.fusion.inputs import Batch, Inputs
 from train.fusion.text_bank import TextBank
@@ -27,7 +27,10 @@ SPECTRAL_DROPPED = 0.50  # more than the others: its columns, evenly spread, are
 WHISPER_DROPPED = 0.01
 NODE_SHARE = (0.6, 1.0)  # of the Whisper nodes that a training window keeps
 EDGE_NODES = 3  # at most so many are left out at either end, as a detector that is late or early does
-CORPUS_SHARES = {"indian_emospeech": 0.25}  # beside 1 of every other: half-second words in noise, which teach others little
+CORPUS_SHARES = {  # beside 1 of every other
+    "indian_emospeech": 0.25,  # half-second words in noise, which teach others little
+    "emogator": 0.4,  # bursts, not speech (decision 97)
+}
 LONGEST_SHARE = 0.7  # of the windows: the one that heard most of its clip, as decides about an utterance (decision 85)
 MEETING_SHARE = 0.15  # of a batch
 MEETING_NEUTRAL = 0.7  # of what a meeting's window says; the rest is spread over all labels
@@ -148,8 +151,13 @@ class TrainingSet:
         return self.parts[0].collection.labels
 
     @cached_property
+    def speech(self) -> list[int]:
+        """The parts that say what is usual: all but auxiliary corpora."""
+        return [number for number, part in enumerate(self.parts) if part.collection.corpus not in AUXILIARY_CORPORA]
+
+    @cached_property
     def standard(self) -> Standard:
-        return Standard.of(self.parts)
+        return Standard.of([self.parts[number] for number in self.speech])
 
     @cached_property
     def histories(self) -> list[Histories]:
@@ -160,7 +168,7 @@ class TrainingSet:
     def variance(self) -> np.ndarray:
         """float32 [D]: of the statistics within a session, every part counts the same."""
         found = []
-        for history in self.histories:
+        for history in (self.histories[number] for number in self.speech):
             heard = history.seconds > 0
             total, count = np.zeros(history.statistics.shape[1]), 0
             for session in np.unique(history.session[heard]):
@@ -174,7 +182,8 @@ class TrainingSet:
     @cached_property
     def usual(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of the statistics of clips' longest windows, float32 [D] each; every part counts the same."""
-        heard = [history.statistics[history.seconds > 0].astype(np.float64) for history in self.histories]
+        histories = [self.histories[number] for number in self.speech]
+        heard = [history.statistics[history.seconds > 0].astype(np.float64) for history in histories]
         mean = np.mean([rows.mean(0) for rows in heard], 0)
         square = np.mean([(rows**2).mean(0) for rows in heard], 0)
         return mean.astype(np.float32), np.sqrt(np.maximum(square - mean**2, LEAST_SPREAD)).astype(np.float32)

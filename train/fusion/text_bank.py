@@ -7,6 +7,7 @@ the same rates, whatever its corpus: no text, or a sentence that is neutral, of 
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,8 @@ def build_text_bank(labels: tuple[str, ...] = LABELS, per_label: int = 300) -> T
             tokens = [value for value in tokens if len(value)]
             saved[label], saved[f"{label}_count"] = np.concatenate(tokens), np.array([len(value) for value in tokens])
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **saved)
+        unfinished = path.with_name(f"{os.getpid()}-{path.name}")  # two trainings may begin at once
+        np.savez(unfinished, **saved)
+        unfinished.replace(path)
     with np.load(path) as file:
         return TextBank({label: np.split(file[label], np.cumsum(file[f"{label}_count"])[:-1]) for label in LABELS}, labels)

@@ -22,7 +22,7 @@ from torch import nn
 
 from train import own_data
 from train.collection import MEETINGS, OTHER_PASSES, Collection, training_collections
-from train.corpora import TRAINING_CORPORA
+from train.corpora import AUXILIARY_CORPORA, TRAINING_CORPORA
 from train.fusion.data import TrainingSet, checkpoint_folder
 from train.fusion.inputs import Inputs, load_inputs
 from train.fusion.losses import loss_of
@@ -42,6 +42,8 @@ BATCH = 64
 EPOCH = 120  # batches between looks at validation
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1e-3, 0.05, 100
 FREE_CORPORA = ("banglaser",)  # CC BY 4.0, as AMI's meetings are; the others forbid commercial use
+# Beside them, Apache-2.0: what five labels of one corpus lack. With all four corpora bursts cost more than they give (decision 97).
+FREE_AUXILIARY = AUXILIARY_CORPORA
 TWELFTH = 12  # of a short run: as much of it warms up, and as much the running mean reaches back
 CLIP_NORM = 5.0
 AVERAGING = 0.99  # of the running mean of the weights, at most
@@ -169,6 +171,9 @@ def run(args: argparse.Namespace) -> int:
         print("words are not heard by this member: that takes GoEmotions under STREAMSER_DATA, and no labels but its seven")
     kinds = kinds_of(config)
     parts = inputs_of(material, "train", kinds)
+    if args.commercial and kinds == FRESH_KINDS:
+        bursts = [entry for corpus in FREE_AUXILIARY for entry in training_collections(corpus, ["train"], material.labels)]
+        parts += [load_inputs(entry, kinds) for entry in bursts]
     if not manifests and "neutral" in material.labels:
         parts += [load_inputs(Collection(MEETINGS, "train", number, material.labels), kinds) for number in OTHER_PASSES]
     data = TrainingSet(parts, build_text_bank(material.labels) if config.text else None)

@@ -36,7 +36,11 @@ Systems = dict[str, Decisions | EmittedDecisions]
 
 
 def figures(
-    context: Context, seeds: Sequence[Context] = (), sealed: Sequence[str] = (), baselines: Sequence[str] = BASELINES
+    context: Context,
+    seeds: Sequence[Context] = (),
+    sealed: Sequence[str] = (),
+    baselines: Sequence[str] = BASELINES,
+    before: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All scores by corpus and system, recall by label, scores by sex, the seeds, and the bars.
 
@@ -44,6 +48,7 @@ def figures(
         seeds: other graphs of the same recipe.
         sealed: corpora that are opened besides (the caller logs the look).
         baselines: which of `BASELINES`.
+        before: figures of another pack, whose baselines stand here, too: they hang on the corpora alone. They are not paired.
 
     Raises:
         SystemExit: the features of a corpus have not been made.
@@ -51,6 +56,7 @@ def figures(
     training = [Collection(corpus, "train") for corpus in TRAINING_CORPORA]
     rivals = [Rival(name, training) for name in baselines]
     collections = [Collection(corpus, "test") for corpus in TRAINING_CORPORA] + [sealed_collection(corpus) for corpus in sealed]
+    kept = [name for name in before["baselines"] if name not in baselines] if before else []
     corpora: dict[str, Any] = {}
     labels: dict[str, Any] = {}
     groups: dict[str, Any] = {}
@@ -71,6 +77,8 @@ def figures(
             "without_speech": int((~systems[ENSEMBLE].found[ours.rows]).sum()),
             "systems": {name: scores_of(decisions, truth, opened) for name, decisions in systems.items()},
         }
+        for name in kept:
+            corpora[collection.corpus]["systems"][name] = baseline_before(before, collection.corpus, name)
         labels[collection.corpus] = by_label(ours, context.labels)
         groups[collection.corpus] = by_group(ours, inputs.clip_gender)
     scores = {corpus: found["systems"] for corpus, found in corpora.items()}
@@ -82,13 +90,20 @@ def figures(
         "means": {system: agreed_measure(scores, system) for system in scores[TRAINING_CORPORA[0]]},
         "systems": list(scores[TRAINING_CORPORA[0]]),
         "best_member": best,
-        "baselines": list(baselines),
+        "baselines": [*baselines, *kept],
         "seeds": of_seeds(context, seeds, collections, sealed),
         "paired": paired(answers, sealed, [*baselines, best]),
         "folds": read(FOLDS),
         "fold_baselines": read(FOLD_BASELINES),
     }
     return {**told, "bars": bars(told)}
+
+
+def baseline_before(before: dict[str, Any] | None, corpus: str, name: str) -> dict[str, Any]:
+    """Raises SystemExit: the figures of before are not of this corpus."""
+    if before is None or corpus not in before["corpora"]:
+        raise SystemExit(f"the report with the baselines did not measure {corpus}: leave --baselines-of out")
+    return dict(before["corpora"][corpus]["systems"][name])
 
 
 def by_label(found: Judged, names: Sequence[str]) -> dict[str, Any]:

@@ -48,12 +48,14 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is measured: the graph, others of its recipe, the sealed corpora that may be opened, and what stands beside."""
+    """What is measured: the graph, others of its recipe, the sealed corpora that may be opened, and what stands beside: baselines,
+    and those in the accuracy of a report of before."""
 
     context: Context
     seeds: tuple[Context, ...]
     sealed: tuple[str, ...]
     baselines: tuple[str, ...] = BASELINES
+    before: Figures | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _look_fairness(found: Figures) -> dict[str, Any]:
 
 SECTIONS: dict[str, Section] = {
     "accuracy": Section(
-        lambda asked: accuracy.figures(asked.context, asked.seeds, asked.sealed, asked.baselines),
+        lambda asked: accuracy.figures(asked.context, asked.seeds, asked.sealed, asked.baselines, asked.before),
         accuracy.markdown,
         _look_accuracy,
         seeds=True,
@@ -125,6 +127,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sections", nargs="+", choices=tuple(SECTIONS), default=list(SECTIONS), metavar="SECTION")
     parser.add_argument("--sealed", action="store_true", help="open the corpora that were never trained on; the look is logged")
     parser.add_argument("--baselines", nargs="+", choices=BASELINES, default=list(BASELINES), help="that stand beside (all)")
+    parser.add_argument(
+        "--baselines-of", type=Path, metavar="REPORT.json", help="take the baselines' figures from a report that has them"
+    )
     parser.add_argument("--again", action="store_true", help="measure the sections again that are there")
     parser.add_argument("-o", "--output", type=Path, default=REPORT, help="of the files, without .md and .json (%(default)s)")
 
@@ -167,7 +172,9 @@ def asked_of(args: argparse.Namespace) -> Asked:
         pack = find_pack(args.pack)
         context = Context(pack.file("fusion"), pack.folder)
     sealed = EVALUATION_CORPORA if args.sealed else ()
-    found = Asked(context, tuple(Context(graph) for graph in args.graphs), sealed, tuple(args.baselines))
+    before = None if args.baselines_of is None else baselines_in(args.baselines_of)
+    baselines = () if before else tuple(args.baselines)
+    found = Asked(context, tuple(Context(graph) for graph in args.graphs), sealed, baselines, before)
     for entry in (found.context, *found.seeds):
         if entry.labels != LABELS:
             raise SystemExit(
@@ -175,6 +182,18 @@ def asked_of(args: argparse.Namespace) -> Asked:
                 "measure it with `python -m train evaluate --manifest` on your own data"
             )
     return found
+
+
+def baselines_in(path: Path) -> Figures:
+    """The accuracy of a report.
+
+    Raises:
+        SystemExit: it is no report, or has no accuracy.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["sections"]["accuracy"]["figures"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SystemExit(f"{path} is no report with a section on accuracy ({error!r})") from None
 
 
 def measured(section: Section, asked: Asked) -> dict[str, Any]:
