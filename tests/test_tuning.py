@@ -204,11 +204,13 @@ def test_stretches_lie_within_their_clip_and_targets_within_its_corpus():
     assert torch.allclose(told, torch.tensor([[0.025, 0.975, 0.0]]))
 
 
-def test_a_view_is_drawn_from_names_alone_and_trimmed_to_the_speech():
+def test_a_view_is_drawn_from_names_alone_and_trimmed_to_the_speech(monkeypatch: pytest.MonkeyPatch):
     samples = spoken(2.0)
+    # a channel draws noise from the corpora at hand, which whoever runs the tests may not have
+    monkeypatch.setattr("train.tuning.views.through_channel", lambda heard, seed: heard * np.random.default_rng(seed).uniform())
     one, again, other = (altered(samples, "s", "a.ogg", number) for number in (1, 1, 2))
     assert np.array_equal(one, again)
-    assert len(one) != len(other) or not np.array_equal(one, other)
+    assert not np.array_equal(one, other)
     silence = np.zeros(32_000, np.float32)
     detector = VoiceActivityDetector.load()
     kept = trimmed(np.concatenate([silence, samples, silence]), detector)
