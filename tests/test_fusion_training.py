@@ -19,7 +19,7 @@ from train.fusion.data import MEETING_NEUTRAL, Targets, TrainingSet, collate, in
 from train.fusion.decide import EmittedDecisions, ensemble_posteriors
 from train.fusion.ensemble import Ensemble, KnownSound, VoicePrint
 from train.fusion.histories import Histories, moments, statistics_of
-from train.fusion.inputs import Inputs, common_rows
+from train.fusion.inputs import Inputs, common_rows, features_command
 from train.fusion.mdat import STATISTICS, Member, MemberConfig, SpeakerNormaliser, WhisperNodes
 from train.fusion.sounds import rounded
 from train.fusion.text_bank import TEXT_SHARES, TextBank
@@ -233,6 +233,7 @@ def test_a_fold_is_read_from_its_corpus_cache():
 def test_an_auxiliary_corpus_has_one_fresh_pass_and_no_other_split():
     assert [entry.name for entry in training_collections("emogator", ["train", "validation"])] == ["emogator-train-3"]
     assert training_collections("emogator", ["test"]) == []
+    assert features_command(training_collections("emogator", ["train"])[0]) == "python -m train features"
 
 
 def test_known_and_prior_change_what_a_stream_would_emit():

@@ -160,10 +160,12 @@ def test_every_look_names_the_corpora_and_a_score(tmp_path, monkeypatch):
 def test_baselines_are_taken_from_a_report_that_has_them(tmp_path, ran):
     graph = write_graph(tmp_path)
     other = tmp_path / "other.json"
-    for content in ("", "{}", '{"sections": {"probe": {}}}'):
+    for content in ("", "{}", '{"sections": {"probe": {}}}', '{"sections": {"accuracy": {"figures": {}}}}'):
         other.write_text(content)
         with pytest.raises(SystemExit, match="no report with a section on accuracy"):
             command.run(asked(graph, tmp_path, *BOTH, "--baselines-of", str(other)))
-    other.write_text(json.dumps({"sections": {"accuracy": {"figures": {"baselines": ["x"]}}}}))
+    other.write_text(json.dumps({"sections": {"accuracy": {"figures": {"baselines": ["x"], "corpora": {}}}}}))
     found = command.asked_of(asked(graph, tmp_path, "--baselines-of", str(other)))
-    assert (found.baselines, found.before) == ((), {"baselines": ["x"]})
+    assert (found.baselines, found.before) == ((), {"baselines": ["x"], "corpora": {}})
+    with pytest.raises(SystemExit):  # argparse names the two that exclude each other
+        asked(graph, tmp_path, "--baselines", "eGeMAPS + SVM", "--baselines-of", str(other))

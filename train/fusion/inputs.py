@@ -11,7 +11,7 @@ import numpy as np
 from streamser.fusion_input import MODALITIES
 from train import own_data
 from train.collection import MEETINGS, OTHER_SOUNDS, Collection
-from train.corpora import Clip
+from train.corpora import AUXILIARY_CORPORA, Clip
 from train.features import GRAPHS, folder_of
 
 Batch = dict[str, np.ndarray]
@@ -140,7 +140,7 @@ def features_command(collection: Collection) -> str:
     """The command that makes the cache of a collection."""
     if collection.split == "all":
         return "python -m train evaluate --prepare"
-    if collection.corpus in (MEETINGS, OTHER_SOUNDS):
+    if collection.corpus in (MEETINGS, OTHER_SOUNDS, *AUXILIARY_CORPORA):
         return "python -m train features"
     own = own_data.is_manifest(collection.corpus)
     return f"python -m train features {f'--manifest {collection.corpus}' if own else f'--corpora {collection.base}'}"

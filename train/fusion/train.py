@@ -42,8 +42,6 @@ BATCH = 64
 EPOCH = 120  # batches between looks at validation
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 1e-3, 0.05, 100
 FREE_CORPORA = ("banglaser",)  # CC BY 4.0, as AMI's meetings are; the others forbid commercial use
-# Beside them, Apache-2.0: what five labels of one corpus lack. With all four corpora bursts cost more than they give (decision 97).
-FREE_AUXILIARY = AUXILIARY_CORPORA
 TWELFTH = 12  # of a short run: as much of it warms up, and as much the running mean reaches back
 CLIP_NORM = 5.0
 AVERAGING = 0.99  # of the running mean of the weights, at most
@@ -171,8 +169,10 @@ def run(args: argparse.Namespace) -> int:
         print("words are not heard by this member: that takes GoEmotions under STREAMSER_DATA, and no labels but its seven")
     kinds = kinds_of(config)
     parts = inputs_of(material, "train", kinds)
-    if args.commercial and kinds == FRESH_KINDS:
-        bursts = [entry for corpus in FREE_AUXILIARY for entry in training_collections(corpus, ["train"], material.labels)]
+    if (
+        args.commercial and not manifests and kinds == FRESH_KINDS
+    ):  # beside all four corpora they cost more than they give (decision 97)
+        bursts = [entry for corpus in AUXILIARY_CORPORA for entry in training_collections(corpus, ["train"], material.labels)]
         parts += [load_inputs(entry, kinds) for entry in bursts]
     if not manifests and "neutral" in material.labels:
         parts += [load_inputs(Collection(MEETINGS, "train", number, material.labels), kinds) for number in OTHER_PASSES]

@@ -126,8 +126,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--graphs", type=Path, nargs="+", default=[], metavar="GRAPH", help="the same recipe by other seeds")
     parser.add_argument("--sections", nargs="+", choices=tuple(SECTIONS), default=list(SECTIONS), metavar="SECTION")
     parser.add_argument("--sealed", action="store_true", help="open the corpora that were never trained on; the look is logged")
-    parser.add_argument("--baselines", nargs="+", choices=BASELINES, default=list(BASELINES), help="that stand beside (all)")
-    parser.add_argument(
+    beside = parser.add_mutually_exclusive_group()
+    beside.add_argument("--baselines", nargs="+", choices=BASELINES, default=list(BASELINES), help="that stand beside (all)")
+    beside.add_argument(
         "--baselines-of", type=Path, metavar="REPORT.json", help="take the baselines' figures from a report that has them"
     )
     parser.add_argument("--again", action="store_true", help="measure the sections again that are there")
@@ -191,7 +192,8 @@ def baselines_in(path: Path) -> Figures:
         SystemExit: it is no report, or has no accuracy.
     """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["sections"]["accuracy"]["figures"])
+        found = json.loads(path.read_text(encoding="utf-8"))["sections"]["accuracy"]["figures"]
+        return {name: found[name] for name in ("baselines", "corpora")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SystemExit(f"{path} is no report with a section on accuracy ({error!r})") from None
 
